@@ -1,0 +1,53 @@
+"""Throw-away PostgreSQL and Redis for the tests, up before Django reads its settings.
+
+Loaded by `-p tests.servers`. TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kefu.embedded import EmbeddedServers
+
+_servers: EmbeddedServers | None = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Iterator[None]:
+    """A wrapper, to be before pytest-django's own hook of that name, which reads the settings."""
+    _provide_servers()
+    return (yield)
+
+
+def pytest_unconfigure() -> None:
+    """After the last report, also when tests failed or were interrupted."""
+    _remove_servers()
+
+
+def _remove_servers() -> None:
+    global _servers
+    if _servers:
+        _servers.stop()
+        shutil.rmtree(_servers.home, ignore_errors=True)
+        _servers = None
+
+
+def _provide_servers() -> None:
+    global _servers
+    given = {
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL"),
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL"),
+    }
+    if not all(given.values()):
+        # Postgres runs as another account when we are root: it must be able to enter.
+        home = Path(tempfile.mkdtemp(prefix="kefu-test-"))
+        home.chmod(0o711)
+        atexit.register(_remove_servers)  # where the start of pytest itself fails
+        _servers = EmbeddedServers(home, durable=False).start()
+        os.environ.update(_servers.environment)
+    os.environ.update({name: value for name, value in given.items() if value})
