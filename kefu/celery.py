@@ -1,0 +1,11 @@
+"""The Celery app: workers of the roles `worker` and `ai`, and the clock of `beat`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kefu.settings")
+
+app = Celery("kefu")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

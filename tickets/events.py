@@ -1,0 +1,137 @@
+"""Facts that the ground tells, after the commit. Ids only: whoever listens reads the rows.
+
+Hints (`Hint`) are for what may be lost: typing, a text that grows, a read mark.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HandoffReason(StrEnum):
+    """Why the bot gives a conversation to people."""
+
+    ASKED = "asked"
+    KEYWORD = "keyword"
+    MISSES = "misses"
+    BOT_ASKED = "bot_asked"
+    BOT_FAILED = "bot_failed"
+    NO_BOT = "no_bot"
+    RULE = "rule"
+    RELEASED = "released"
+    TIMEOUT = "timeout"
+
+
+class Event:
+    """Something that happened and is stored."""
+
+
+class Hint:
+    """Something that is only worth knowing now."""
+
+
+@dataclass(frozen=True)
+class MessageArrived(Event):
+    """An envelope was stored and waits to become messages."""
+
+    envelope_id: int
+
+
+@dataclass(frozen=True)
+class MessageReceived(Event):
+    """Contacts' messages of one transaction, in the order in which they were written."""
+
+    message_ids: tuple[int, ...]
+    conversation_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ReplyPosted(Event):
+    """An outgoing message, a note or an activity was written."""
+
+    message_id: int
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class MessageChanged(Event):
+    """A message's delivery status changed."""
+
+    message_id: int
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class MessageDelivered(Event):
+    """The platform took an outgoing message."""
+
+    message_id: int
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class ConversationHandedOff(Event):
+    """It stands in the line for an agent."""
+
+    conversation_id: int
+    reason: HandoffReason
+
+
+@dataclass(frozen=True)
+class ConversationAssigned(Event):
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class ConversationResolved(Event):
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class ConversationChanged(Event):
+    """Anything of it that lists and headers show; `left` names teams that it was moved out of."""
+
+    conversation_id: int
+    left_team_id: int | None = None
+    left_agent_id: int | None = None
+
+
+@dataclass(frozen=True)
+class ContactChanged(Event):
+    contact_id: int
+
+
+@dataclass(frozen=True)
+class TicketOpened(Event):
+    ticket_id: int
+
+
+@dataclass(frozen=True)
+class TypingStarted(Hint):
+    """Somebody types. `text` is what stands in the field, where the inbox allows the preview."""
+
+    conversation_id: int
+    contact_id: int
+    by_contact: bool
+    on: bool
+    text: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ReplyGrowing(Hint):
+    """A bot's answer so far; the ReplyPosted at the end replaces it."""
+
+    conversation_id: int
+    contact_id: int
+    reply_to: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ReadMoved(Hint):
+    """One side has read up to `seq`."""
+
+    conversation_id: int
+    contact_id: int
+    by_contact: bool
+    seq: int

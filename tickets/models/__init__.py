@@ -1,0 +1,28 @@
+"""The ground's nouns, one a file."""
+
+from tickets.models.attachment import Attachment
+from tickets.models.business_hours import BusinessHours
+from tickets.models.contact import Contact, ContactIdentity, IdentityLink
+from tickets.models.conversation import Conversation, Rating
+from tickets.models.envelope import Envelope
+from tickets.models.inbox import Inbox
+from tickets.models.label import Label
+from tickets.models.message import Message
+from tickets.models.team import Team
+from tickets.models.ticket import Ticket
+
+__all__ = [
+    "Attachment",
+    "BusinessHours",
+    "Contact",
+    "ContactIdentity",
+    "Conversation",
+    "Envelope",
+    "IdentityLink",
+    "Inbox",
+    "Label",
+    "Message",
+    "Rating",
+    "Team",
+    "Ticket",
+]

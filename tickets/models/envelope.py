@@ -1,0 +1,45 @@
+"""An envelope: what a platform or program handed in, kept until it has become a message."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Index, Q, UniqueConstraint
+from django.utils.translation import gettext_lazy as _
+
+from tickets.models.inbox import Inbox
+
+
+class EnvelopeQuerySet(models.QuerySet["Envelope"]):
+    def lying(self) -> Self:
+        """Not yet turned into messages, the oldest first."""
+        return self.filter(status=Envelope.Status.RECEIVED).order_by("pk")
+
+
+class Envelope(models.Model):
+    """信封: taken in once, whatever is retried; a fault of ours is mended and it is replayed."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", _("已收到")
+        DONE = "done", _("已处理")
+        FAILED = "failed", _("失败")
+
+    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="+", db_index=False)
+    source_id = models.CharField(max_length=200)
+    payload = models.JSONField()
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.RECEIVED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+
+    objects = EnvelopeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("信封")
+        verbose_name_plural = _("信封")
+        constraints = [
+            UniqueConstraint(fields=["inbox", "source_id"], name="envelope_once_per_inbox"),
+        ]
+        indexes = [Index(fields=["id"], name="envelope_lying", condition=Q(status="received"))]
+
+    def __str__(self) -> str:
+        return self.source_id

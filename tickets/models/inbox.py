@@ -1,0 +1,96 @@
+"""An inbox: one account of ours on one channel."""
+
+import secrets
+from typing import Any, Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tickets.fields import EncryptedJSONField
+from tickets.models.business_hours import BusinessHours
+from tickets.models.team import Team
+
+SETTING_DEFAULTS: dict[str, Any] = {
+    "auto_reply": True,  # the bot answers first
+    "reopen": "new",  # what a resolved person's next message does: "reopen" or "new"
+    "text_limit": 4000,  # code points
+    "allowed_origins": [],  # none: any
+    "rate_limit": {"visitor": 60, "network": 6000},  # messages a minute, 0: none
+    "typing_preview": False,
+    "base_url": "",
+    "max_age_s": 300,
+}
+
+
+def new_key() -> str:
+    return secrets.token_urlsafe(12).replace("_", "a").replace("-", "b")
+
+
+class InboxQuerySet(models.QuerySet["Inbox"]):
+    def enabled(self) -> Self:
+        return self.filter(enabled=True)
+
+
+class Inbox(models.Model):
+    """接入点. Named by its key in URLs, API and files."""
+
+    class Type(models.TextChoices):
+        WEB = "web", _("网页")
+        API = "api", _("通用 API")
+        EMAIL = "email", _("邮件")
+        WECHAT_OA = "wechat_oa", _("微信公众号")
+        WECOM = "wecom", _("企业微信")
+        WECOM_KF = "wecom_kf", _("微信客服")
+        FEISHU = "feishu", _("飞书")
+        DINGTALK = "dingtalk", _("钉钉")
+        TAOBAO = "taobao", _("淘宝")
+        DOUYIN = "douyin", _("抖音")
+        TELEGRAM = "telegram", "Telegram"
+        WHATSAPP = "whatsapp", "WhatsApp"
+        SLACK = "slack", "Slack"
+        LINE = "line", "LINE"
+
+    key = models.CharField(
+        _("键"),
+        max_length=40,
+        unique=True,
+        default=new_key,
+        validators=[RegexValidator(r"^[A-Za-z0-9_-]+$")],
+    )
+    type = models.CharField(_("渠道"), max_length=20, choices=Type.choices)
+    name = models.CharField(_("名称"), max_length=80)
+    enabled = models.BooleanField(_("启用"), default=True)
+    team = models.ForeignKey(
+        Team,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="inboxes",
+        verbose_name=_("客服组"),
+    )
+    hours = models.ForeignKey(
+        BusinessHours,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="inboxes",
+        verbose_name=_("服务时间"),
+        help_text=_("不选：全天开放"),
+    )
+    credentials = EncryptedJSONField(_("凭据"), default=dict, blank=True)
+    settings = models.JSONField(_("设置"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("创建时间"), auto_now_add=True)
+
+    objects = InboxQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("接入点")
+        verbose_name_plural = _("接入点")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def setting(self, name: str) -> Any:
+        """A setting's value, or its default; KeyError for a name that no inbox has."""
+        return self.settings.get(name, SETTING_DEFAULTS[name])

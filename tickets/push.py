@@ -1,0 +1,54 @@
+"""Frames to open sockets: group names, and the way into the channel layer from synchronous code.
+
+A push may be lost. It only wakes a client, who reads what it missed from the database.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+log = logging.getLogger(__name__)
+
+ALL_CONSOLES = "consoles"
+
+
+def contact_group(contact_id: int) -> str:
+    """The sockets of one contact, over all inboxes."""
+    return f"contact.{contact_id}"
+
+
+def conversation_group(conversation_id: int) -> str:
+    """The consoles that look at one conversation."""
+    return f"conversation.{conversation_id}"
+
+
+def team_group(team_id: int | None) -> str:
+    """The consoles of one team; None: conversations of no team, which every agent sees."""
+    return f"team.{team_id or 'none'}"
+
+
+def agent_group(user_id: int) -> str:
+    """The consoles of one agent."""
+    return f"agent.{user_id}"
+
+
+def to_groups(groups: Iterable[str], message: dict[str, Any]) -> None:
+    """Send a message to groups, from any thread that runs no event loop."""
+    layer = get_channel_layer()
+    send_now = getattr(layer, "group_send_now", None) or async_to_sync(layer.group_send)
+    for group in groups:
+        try:
+            send_now(group, message)
+        except (OSError, ConnectionError) as error:
+            log.warning("a push to %s was lost: %s", group, error)
+
+
+def to_visitor(contact_id: int, frame: dict[str, Any]) -> None:
+    to_groups([contact_group(contact_id)], {"type": "visitor.frame", "frame": frame})
+
+
+def to_watchers(conversation_id: int, frame: dict[str, Any]) -> None:
+    to_groups([conversation_group(conversation_id)], {"type": "console.frame", "frame": frame})
