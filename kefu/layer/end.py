@@ -34,10 +34,14 @@ class LoopEnd:
         on_payload: Callable[[str, bytes], None],
         on_gap: Callable[[], None],
     ) -> None:
-        channels = [group_channel, self._own_channel]
         self._subscribers = [
-            wire.Subscriber(url, channels, on_payload=on_payload, on_gap=on_gap)
-            for url in self._hosts
+            wire.Subscriber(
+                url,
+                [wire.on_shard(group_channel, shard), wire.on_shard(self._own_channel, shard)],
+                on_payload=on_payload,
+                on_gap=on_gap,
+            )
+            for shard, url in enumerate(self._hosts)
         ]
 
     async def ready(self) -> None:
@@ -52,8 +56,9 @@ class LoopEnd:
     def publish(self, packed: wire.Packed, redis_channel: str, origin: bytes) -> None:
         """Publish at the end of this turn of our loop; call it in our loop only."""
         for shard, records in packed.items():
+            target = wire.on_shard(redis_channel, shard)
             for record in records:
-                self._publishers[shard].put(redis_channel, record, origin=origin)
+                self._publishers[shard].put(target, record, origin=origin)
 
     def soon(self, function: Callable[..., None], *arguments: object) -> None:
         """Run it in our loop, from any thread; a loop that is closed misses it."""

@@ -217,12 +217,12 @@ class LocalGroupsLayer(BaseChannelLayer):
     def _publish_blocking(self, packed: wire.Packed, redis_channel: str) -> None:
         for shard, records in packed.items():
             payload = self._origin.get() + b"".join(records)
-            self._sync_publishers[shard].publish(redis_channel, payload)
+            self._sync_publishers[shard].publish(wire.on_shard(redis_channel, shard), payload)
 
     def _arrived(self, end: LoopEnd, redis_channel: str, payload: bytes) -> None:
         """Deliver in this loop what was published, unless this process did it itself."""
         origin, records = payload[: wire.ORIGIN_LENGTH], payload[wire.ORIGIN_LENGTH :]
-        if redis_channel != self._group_channel:
+        if not redis_channel.startswith(self._group_channel):
             for channel, message in wire.unpack(records):
                 end.node.deliver_or_drop(channel, message)
         elif origin != self._origin.get():

@@ -48,6 +48,11 @@ def shard_of(name: str, shards: int) -> int:
     return zlib.crc32(name.encode()) % shards if shards > 1 else 0
 
 
+def on_shard(redis_channel: str, shard: int) -> str:
+    """The channel's name on one Redis, so that two URLs of one server double nothing."""
+    return f"{redis_channel}.{shard}"
+
+
 class Origin:
     """The name of this process on the wire: a new one in a forked child."""
 
@@ -138,15 +143,16 @@ class Subscriber:
         self._channels = channels
         self._on_payload = on_payload
         self._on_gap = on_gap
-        self._ready = asyncio.Event()
+        self._settled = asyncio.Event()  # subscribed, or failed once
+        self.is_reading = False
         self._missed = False  # there was a time in which we heard nothing
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def ready(self, timeout_s: float) -> None:
-        """Wait until we are subscribed; give up, and go on without, after `timeout_s`."""
-        if not self._ready.is_set():
+        """Wait for the first subscription; where Redis is away, go on without."""
+        if not self._settled.is_set():
             try:
-                await asyncio.wait_for(self._ready.wait(), timeout_s)
+                await asyncio.wait_for(self._settled.wait(), timeout_s)
             except TimeoutError:
                 logger.warning("Channel layer: Redis is away, messages stay in this process")
 
@@ -157,10 +163,11 @@ class Subscriber:
                 await self._listen()
             except DOWN as error:
                 logger.warning("Channel layer: reading stopped, will come back: %s", error)
-            if self._ready.is_set():
+            if self.is_reading:
                 pause_s = FIRST_PAUSE_S
-            self._ready.clear()
+            self.is_reading = False
             self._missed = True
+            self._settled.set()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -170,7 +177,8 @@ class Subscriber:
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(*self._channels)
-                self._ready.set()
+                self.is_reading = True
+                self._settled.set()
                 if self._missed:
                     self._on_gap()
                 async for item in pubsub.listen():
