@@ -73,6 +73,10 @@ class Conversation(models.Model):
         related_name="+",
         db_index=False,
     )
+    # Where the last message came from: the composer's first choice of where a reply goes.
+    reply_identity = models.ForeignKey(
+        ContactIdentity, models.PROTECT, related_name="+", db_index=False
+    )
     inbox = models.ForeignKey(
         Inbox, models.PROTECT, related_name="conversations", verbose_name=_("接入点")
     )
