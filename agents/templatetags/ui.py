@@ -158,11 +158,12 @@ def waited(since: datetime | str | None) -> str:
 
 
 @register.filter
-def filesize(size: int | None) -> str:
+def filesize(size: int | str | None) -> str:
     """1.2 MB, 340 KB."""
-    if size is None:
+    if not size:
         return ""
-    return f"{size / 1048576:.1f} MB" if size >= 1048576 else f"{max(1, round(size / 1024))} KB"
+    kilobytes = int(size) / 1024
+    return f"{kilobytes / 1024:.1f} MB" if kilobytes >= 1024 else f"{max(1, round(kilobytes))} KB"
 
 
 @register.filter
