@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
             name='Label',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public_id', models.UUIDField(default=tickets.ids.uuid7, editable=False, unique=True)),
                 ('name', models.CharField(max_length=40, unique=True, verbose_name='名称')),
                 ('color', models.CharField(default='#7A8392', max_length=7, validators=[django.core.validators.RegexValidator('^#[0-9A-Fa-f]{6}$')], verbose_name='颜色')),
             ],

@@ -1,5 +1,6 @@
 """The ground's nouns, one a file."""
 
+from tickets.models.api_key import ApiKey, IdempotencyRecord
 from tickets.models.attachment import Attachment
 from tickets.models.business_hours import BusinessHours
 from tickets.models.contact import Contact, ContactIdentity, IdentityLink
@@ -12,12 +13,14 @@ from tickets.models.team import Team
 from tickets.models.ticket import Ticket
 
 __all__ = [
+    "ApiKey",
     "Attachment",
     "BusinessHours",
     "Contact",
     "ContactIdentity",
     "Conversation",
     "Envelope",
+    "IdempotencyRecord",
     "IdentityLink",
     "Inbox",
     "Label",

@@ -4,10 +4,13 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tickets.ids import uuid7
+
 
 class Label(models.Model):
     """标签. Named by its name everywhere."""
 
+    public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
     name = models.CharField(_("名称"), max_length=40, unique=True)
     color = models.CharField(
         _("颜色"),
