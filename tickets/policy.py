@@ -43,7 +43,8 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        return self.role == Role.ADMIN
+        """May change the configuration; a key of an admin may only where its scopes say so."""
+        return self.role == Role.ADMIN and "admin" in self.scopes
 
 
 def role_of(user: User, groups: set[str]) -> Role:

@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import tickets.fields
 import tickets.ids
 from django.conf import settings
 from django.db import migrations, models
@@ -44,7 +45,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=255)),
                 ('fingerprint', models.CharField(max_length=64)),
                 ('status', models.PositiveSmallIntegerField(default=0)),
-                ('answer', models.TextField(blank=True)),
+                ('answer', tickets.fields.EncryptedJSONField(default=dict)),
                 ('created_at', models.DateTimeField(db_index=True)),
             ],
             options={

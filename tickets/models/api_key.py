@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils.translation import gettext_lazy as _
 
+from tickets.fields import EncryptedJSONField
 from tickets.ids import uuid7
 
 TOKEN_PREFIX = "kefu_"  # noqa: S105  lets secret scanners and people know a key of ours
@@ -102,7 +103,8 @@ class IdempotencyRecord(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)  # of method, path and body
     status = models.PositiveSmallIntegerField(default=0)
-    answer = models.TextField(blank=True)  # JSON
+    # {"data": …}: encrypted, for the answer to a new API key holds the key.
+    answer = EncryptedJSONField(default=dict)
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
