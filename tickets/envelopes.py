@@ -65,7 +65,7 @@ class InboundMessage:
     raw: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
     """What became of one InboundMessage: its row, or why there is none (`error`)."""
 
