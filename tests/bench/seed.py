@@ -1,0 +1,73 @@
+"""The rows that the product needs for a run: `python -m tests.bench.seed make|assign`."""
+
+import json
+import sys
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402  # app ready
+from django.contrib.auth import (  # noqa: E402
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+)
+from django.contrib.auth.models import Group, User  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
+from django.db import connection  # noqa: E402
+
+from tests.bench.stacks import AGENTS  # noqa: E402
+from tickets.models import Inbox, Team  # noqa: E402
+
+INBOX = "bench"
+# The limits are counted as ever, and never reached.
+SETTINGS = {"rate_limit": {"visitor": 1_000_000, "network": 100_000_000}, "auto_reply": False}
+
+_ASSIGN = """
+    UPDATE tickets_conversation SET status = 'open', owner_kind = 'agent', lease = lease + 1,
+           assignee_id = (SELECT min(id) FROM auth_user WHERE username LIKE 'bench-%%')
+    WHERE inbox_id = (SELECT id FROM tickets_inbox WHERE key = %s) AND status <> 'resolved'
+"""
+
+
+def make() -> dict[str, object]:
+    """An inbox, a team and agents who are logged in."""
+    team, _ = Team.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
+    Inbox.objects.get_or_create(
+        key=INBOX,
+        defaults={"type": Inbox.Type.WEB, "name": "Bench", "team": team, "settings": SETTINGS},
+    )
+    group, _ = Group.objects.get_or_create(name="agent")
+    sessions = []
+    for number in range(AGENTS):
+        user, _ = User.objects.get_or_create(
+            username=f"bench-{number}", defaults={"is_active": True}
+        )
+        user.groups.add(group)
+        team.members.add(user)
+        sessions.append(_log_in(user))
+    return {"inbox": INBOX, "sessions": sessions}
+
+
+def _log_in(user: User) -> str:
+    """The cookie's value of a new session."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return str(session.session_key)
+
+
+def assign() -> None:
+    """Give all conversations of the inbox to agents, without telling anyone."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ASSIGN, [INBOX])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        print(json.dumps(make()))
+    else:
+        assign()
