@@ -5,7 +5,6 @@ children of the process that starts them, and on Linux they end with it even whe
 """
 
 import contextlib
-import fcntl
 import importlib.util
 import json
 import os
@@ -14,10 +13,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 from urllib.parse import quote
 
 import psycopg
@@ -44,6 +43,8 @@ FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_comm
 class Postgres:
     """One PostgreSQL cluster in `folder`, reached through a unix socket in `sockets`."""
 
+    name = "postgres"
+
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         self.data = home / "postgres"
         self.log = home / "log" / "postgres.log"
@@ -62,6 +63,7 @@ class Postgres:
         return f"postgresql://kefu@/{database}?host={quote(str(self.sockets), safe='')}"
 
     def start(self) -> None:
+        self.sockets = socket_folder(self.data.parent)
         self._make_cluster()
         self._end_leftover()
         command = [str(self._programs / "postgres"), "-D", str(self.data), *self._settings()]
@@ -73,7 +75,9 @@ class Postgres:
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
         if self.process:
-            stop_server(self.process, signal.SIGINT, patience_s=8, last_resort=signal.SIGQUIT)
+            stop_server(self.process, signal.SIGINT, patience_s=4, last_resort=signal.SIGQUIT)
+        if self.sockets.parent != self.data.parent:
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _settings(self) -> list[str]:
         settings = {
@@ -156,6 +160,8 @@ class Postgres:
 class Redis:
     """One Redis on a loopback port with a password of its own; it keeps nothing on disk."""
 
+    name = "redis"
+
     def __init__(self, home: Path) -> None:
         self.folder = home / "redis"
         self.log = home / "log" / "redis.log"
@@ -182,7 +188,7 @@ class Redis:
 
     def stop(self) -> None:
         if self.process:
-            stop_server(self.process, signal.SIGTERM, patience_s=4, last_resort=signal.SIGKILL)
+            stop_server(self.process, signal.SIGTERM, patience_s=1, last_resort=signal.SIGKILL)
 
     def _start_on(self, port: int) -> bool:
         config = "\n".join(
@@ -233,22 +239,34 @@ class Redis:
 
 
 class EmbeddedServers:
-    """Both servers of one home, and a `servers.json` (mode 0600) that names their URLs."""
+    """The servers of one home that are `wanted`, by the name of the variable that takes their URL.
 
-    def __init__(self, home: Path, *, durable: bool = True) -> None:
+    While they run, `servers.json` (mode 0600) names the URLs.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        durable: bool = True,
+        wanted: Collection[str] = ("DATABASE_URL", "REDIS_URL"),
+    ) -> None:
         (home / "log").mkdir(parents=True, exist_ok=True)
         self.home = home
-        self.postgres = Postgres(home, durable=durable)
-        self.redis = Redis(home)
+        self.by_variable: dict[str, Postgres | Redis] = {}
+        if "REDIS_URL" in wanted:
+            self.by_variable["REDIS_URL"] = Redis(home)
+        if "DATABASE_URL" in wanted:
+            self.by_variable["DATABASE_URL"] = Postgres(home, durable=durable)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.redis.url}
+        return {variable: server.url for variable, server in self.by_variable.items()}
 
     def start(self) -> Self:
         try:
-            self.redis.start()
-            self.postgres.start()
+            for server in self.by_variable.values():
+                server.start()
         except BaseException:
             self.stop()
             raise
@@ -257,10 +275,8 @@ class EmbeddedServers:
 
     def stop(self) -> None:
         (self.home / "servers.json").unlink(missing_ok=True)
-        self.redis.stop()
-        self.postgres.stop()
-        if self.postgres.sockets.parent != self.home:
-            shutil.rmtree(self.postgres.sockets, ignore_errors=True)
+        for server in self.by_variable.values():
+            server.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -304,23 +320,6 @@ def write_private(path: Path, text: str) -> None:
     with open(descriptor, "w") as file:
         file.write(text)
     new.replace(path)
-
-
-@contextlib.contextmanager
-def lock(path: Path, *, shared: bool = False, wait_s: float = 0) -> Iterator[IO[str]]:
-    """Hold a file's lock, which ends with the process; BlockingIOError where another has it."""
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    deadline = time.monotonic() + wait_s
-    with open(path, "a+") as file:
-        while True:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.1)
-        yield file
 
 
 def _wait_for_end(pid: int, patience_s: float) -> None:

@@ -30,7 +30,7 @@ _SECRETS = [
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 …"),
     (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:…@"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "…"),
-    (re.compile(r"\b(sk|pk|whsec|kefu)[-_][\w-]{8,}"), r"\1-…"),
+    (re.compile(r"\b(sk-|whsec_|kefu_)[\w-]{20,}"), r"\1…"),
     (
         re.compile(
             r"(?i)([\w-]*(?:api_?key|secret|token|passw(?:or)?d|authorization|cookie|sessionid|aes_?key)"
@@ -145,7 +145,10 @@ def _log_request(request: HttpRequest, response: HttpResponse, started: float) -
 
 @before_task_publish.connect
 def _send_trace_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    if headers is not None and tracing.current():
+    if headers is None:
+        return
+    headers["queued_at"] = time.time()  # kefu.metrics tells from it how long a queue lags
+    if tracing.current():
         headers["trace"] = tracing.current()
 
 

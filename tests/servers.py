@@ -43,11 +43,12 @@ def _provide_servers() -> None:
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL"),
         "REDIS_URL": os.environ.get("TEST_REDIS_URL"),
     }
-    if not all(given.values()):
+    missing = [name for name, value in given.items() if not value]
+    if missing:
         # Postgres runs as another account when we are root: it must be able to enter.
         home = Path(tempfile.mkdtemp(prefix="kefu-test-"))
         home.chmod(0o711)
         atexit.register(_remove_servers)  # where the start of pytest itself fails
-        _servers = EmbeddedServers(home, durable=False).start()
+        _servers = EmbeddedServers(home, durable=False, wanted=missing).start()
         os.environ.update(_servers.environment)
     os.environ.update({name: value for name, value in given.items() if value})

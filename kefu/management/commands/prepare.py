@@ -1,0 +1,28 @@
+import os
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from tickets.models import Inbox
+
+
+class Command(BaseCommand):
+    help = "Bring the database up to date and, with KEFU_DEMO=1, fill an empty one with demo data."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        if os.environ.get("KEFU_DEMO") == "1" and (_is_empty() or _is_demo()):
+            call_command("demo", verbosity=0)
+
+
+def _is_empty() -> bool:
+    return not Inbox.objects.exists() and not get_user_model().objects.exists()
+
+
+def _is_demo() -> bool:
+    """Once demo, its file is kept true to the address and the port of each run."""
+    home = os.environ.get("KEFU_HOME", "")
+    return os.path.exists(os.path.join(home, "demo.json"))

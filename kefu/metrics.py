@@ -1,0 +1,123 @@
+"""`/metrics` for Prometheus: what the processes counted, and what the database and queues show."""
+
+import ipaddress
+import json
+import os
+import time
+from collections.abc import Iterable
+
+import psycopg
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count, Min
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from tickets import metrics as counted  # noqa: F401  registers what is counted
+from tickets.models import ApiKey, Conversation, Envelope
+
+QUEUES = ("intake", "delivery", "default", "bulk", "ai")
+FORWARDING = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CF_")
+
+
+def view(request: HttpRequest) -> HttpResponse:
+    """For keys of scope `read`, and for this machine where no proxy stands between."""
+    if not (_is_local(request) or _has_key(request)):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(generate_latest(registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def registry() -> CollectorRegistry:
+    """All processes' counts where they share a folder, else this one's; and what is read off."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if not _read_off.registered:
+            REGISTRY.register(_read_off)
+            _read_off.registered = True
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    together.register(_read_off)
+    return together
+
+
+def _is_local(request: HttpRequest) -> bool:
+    if any(name.startswith(FORWARDING) for name in request.META):
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_key(request: HttpRequest) -> bool:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        return False
+    keys = ApiKey.objects.with_token(token).valid_at(timezone.now())
+    return keys.filter(scopes__contains=[ApiKey.Scope.READ]).exists()
+
+
+class _ReadOff(Collector):
+    """Gauges asked for at each scrape: the same from every process, so take their maximum."""
+
+    registered = False
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # to register without asking the database
+
+    def collect(self) -> Iterable[Metric]:
+        for read in (_conversations, _intake_lag, _queue_lag):
+            try:
+                yield read()
+            except (DatabaseError, psycopg.Error, redis.RedisError):
+                continue  # what is away shows nothing; /readyz says so
+
+
+def _conversations() -> Metric:
+    family = GaugeMetricFamily("kefu_conversations", "Live conversations", labels=["status"])
+    rows = Conversation.objects.live().values_list("status").annotate(Count("pk"))
+    found = dict(rows)
+    for status in Conversation.Status.values:
+        if status != Conversation.Status.RESOLVED:
+            family.add_metric([status], found.get(status, 0))
+    return family
+
+
+def _intake_lag() -> Metric:
+    oldest = Envelope.objects.filter(status=Envelope.Status.RECEIVED).aggregate(
+        at=Min("created_at")
+    )
+    lag = (timezone.now() - oldest["at"]).total_seconds() if oldest["at"] else 0.0
+    return GaugeMetricFamily(
+        "kefu_intake_lag_seconds", "Age of the oldest envelope not taken in yet", value=lag
+    )
+
+
+def _queue_lag() -> Metric:
+    """By the time that kefu.logging writes into each task's headers; Redis brokers only."""
+    family = GaugeMetricFamily(
+        "kefu_queue_lag_seconds", "Age of the oldest task that waits", labels=["queue"]
+    )
+    if not settings.CELERY_BROKER_URL.startswith("redis"):
+        return family
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=2) as broker:
+        for queue in QUEUES:
+            family.add_metric([queue], _age_of(broker.lindex(queue, -1)))
+    return family
+
+
+def _age_of(task: object) -> float:
+    """Seconds since a raw task of kombu was queued, 0 for none."""
+    if not isinstance(task, bytes):
+        return 0.0
+    queued_at = json.loads(task).get("headers", {}).get("queued_at")
+    return max(0.0, time.time() - queued_at) if isinstance(queued_at, int | float) else 0.0
+
+
+_read_off = _ReadOff()
