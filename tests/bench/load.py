@@ -22,7 +22,7 @@ from typing import Any
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-TEXT = "您好，我上周买的那台咖啡机漏水了，订单号是 2026112300017，请问可以换一台新的吗？谢谢！"  # 90 bytes and some
+TEXT = "您好，我上周买的咖啡机漏水了，订单号 2026112300017，可以换一台吗？"  # 90 bytes
 MOST_SOCKETS = 20_000
 MOST_SECONDS = 120
 CONNECTS_AT_ONCE = 50

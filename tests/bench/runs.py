@@ -1,7 +1,6 @@
 """One run: a stack, a load on it, and what both cost."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from tests.bench.stacks import ROOT, Baseline, Product
+from tests.bench.stacks import ROOT, Baseline, Product, pin
 
 AnyStack = Baseline | Product
 
@@ -58,8 +57,8 @@ class LoadProcess:
             stdout=subprocess.PIPE,
             cwd=ROOT,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
         )
+        pin(self._process.pid, self._cores)
         self._order(json.dumps(self._plan))
         self._expect("ready")
         if self._writers:

@@ -18,7 +18,7 @@ from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from tests.bench.stacks import AGENTS  # noqa: E402
-from tickets.models import Inbox, Team  # noqa: E402
+from tickets.models import ApiKey, Inbox, Team  # noqa: E402
 
 INBOX = "bench"
 # The limits are counted as ever, and never reached.
@@ -47,7 +47,10 @@ def make() -> dict[str, object]:
         user.groups.add(group)
         team.members.add(user)
         sessions.append(_log_in(user))
-    return {"inbox": INBOX, "sessions": sessions}
+    key = ApiKey(name="bench", scopes=["read", "write"], per_minute=100_000_000)
+    token = key.give_token()
+    key.save()
+    return {"inbox": INBOX, "sessions": sessions, "api_key": token}
 
 
 def _log_in(user: User) -> str:

@@ -29,10 +29,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pin(process: psutil.Process, cores: Sequence[int]) -> None:
-    """Keep a process and its children on some cores."""
+def pin(pid: int, cores: Sequence[int]) -> None:
+    """Keep a process and its children on some cores, where the system can (not on macOS)."""
+    process = psutil.Process(pid)
     for one in [process, *process.children(recursive=True)]:
-        one.cpu_affinity(list(cores))
+        if hasattr(one, "cpu_affinity"):
+            one.cpu_affinity(list(cores))
 
 
 def run(arguments: Sequence[str], environment: dict[str, str]) -> str:
@@ -50,26 +52,29 @@ def run(arguments: Sequence[str], environment: dict[str, str]) -> str:
 
 
 class Servers:
-    """PostgreSQL and Redis, as durable as in production, on the stack's cores."""
+    """PostgreSQL and Redis in a throw-away folder, as durable as in production, on some cores."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cores: Sequence[int] = (0,), durable: bool = True) -> None:
         self._exits = ExitStack()
+        self._cores = cores
+        self._durable = durable
 
     def __enter__(self) -> Self:
         folder = self._exits.enter_context(tempfile.TemporaryDirectory(prefix="kefu-bench-"))
         os.chmod(folder, 0o711)  # PostgreSQL runs as another account when we are root
         self.home = Path(folder)
         (self.home / "log").mkdir()
-        self.postgres, self.redis = Postgres(self.home), Redis(self.home)
+        self.postgres = Postgres(self.home, durable=self._durable)
+        self.redis = Redis(self.home)
         for server in (self.redis, self.postgres):
             server.start()
             self._exits.callback(server.stop)
-        self.use_cores([0])
+        self.use_cores(self._cores)
         return self
 
     def use_cores(self, cores: Sequence[int]) -> None:
         for pid in (self.postgres_pid, self.redis_pid):
-            pin(psutil.Process(pid), cores)
+            pin(pid, cores)
 
     @property
     def postgres_pid(self) -> int:
@@ -84,6 +89,7 @@ class Servers:
     def database(self, name: str) -> str:
         """The URL of a new, empty database."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.postgres.url_of(name)
 
@@ -101,12 +107,19 @@ class Stack:
 
     name = ""
 
-    def __init__(self, servers: Servers, *, gateways: int = 1, cores: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        *,
+        gateways: int = 1,
+        cores: Sequence[int] = (0,),
+        **environment: str,
+    ) -> None:
         self.servers = servers
         self.cores = cores
         self.ports = [free_port() for _ in range(gateways)]
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.environment = self._environment()
+        self.environment = self._environment() | environment
 
     def _environment(self) -> dict[str, str]:
         raise NotImplementedError
@@ -118,21 +131,23 @@ class Stack:
         """Migrate and seed."""
 
     def start(self) -> None:
-        for port in self.ports:
-            log = (self.servers.home / f"{self.name}-{port}.log").open("wb")
+        self.processes = [self.start_gateway(port) for port in self.ports]
+        for port, process in zip(self.ports, self.processes, strict=True):
+            self.wait_for(port, process)
+
+    def start_gateway(self, port: int) -> subprocess.Popen[bytes]:
+        with (self.servers.home / f"{self.name}-{port}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *self._command(port)],
                 env=self.environment,
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
-                preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
             )
-            self.processes.append(process)
-        for port, process in zip(self.ports, self.processes, strict=True):
-            self._wait(port, process)
+        pin(process.pid, self.cores)
+        return process
 
-    def _wait(self, port: int, process: subprocess.Popen[bytes]) -> None:
+    def wait_for(self, port: int, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             try:
@@ -157,6 +172,10 @@ class Stack:
                 process.kill()
                 process.wait()
         self.processes = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports[0]}"
 
     def meter(self) -> Meter:
         return Meter(

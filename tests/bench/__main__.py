@@ -1,0 +1,80 @@
+"""`python -m tests.bench [--quick] [--only 1,2,6]`: the table, and .local/bench.json.
+
+Figures depend on the machine and on what else it does: read the ratios, which come from one
+interleaved run, and CPU µs before anything in milliseconds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.bench import targets
+from tests.bench.stacks import ROOT, Baseline, Product, Servers
+from tests.bench.targets import FULL, QUICK, Row, Size
+
+ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10)
+
+
+def measure(wanted: set[int], size: Size) -> list[Row]:
+    rows: list[Row] = []
+    with Servers() as servers:
+        with Product(servers) as product:
+            if wanted & {5, 6, 8}:
+                rows += targets.one_core(product, size)
+        if wanted & {1, 2, 3, 10}:
+            rows += _against_the_textbook(servers, wanted, size)
+        if wanted & {4, 7}:
+            rows += targets.two_cores(servers, size)
+    return sorted((row for row in rows if row.number in wanted), key=lambda row: row.number)
+
+
+def _against_the_textbook(servers: Servers, wanted: set[int], size: Size) -> list[Row]:
+    rows: list[Row] = []
+    with Baseline(servers) as baseline, Product(servers) as product:
+        if wanted & {1, 2}:
+            rows += targets.capacity(baseline, product, size)
+        if 3 in wanted:
+            rows += targets.equal_rate(baseline, product, size)
+        if 10 in wanted:
+            rows += targets.rest(product, size)
+    return rows
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown, as docs/benchmarks.md has it."""
+    marks = {True: "yes", False: "no", None: "–"}
+    lines = ["| # | target | measured | met |", "| --- | --- | --- | --- |"]
+    lines += [f"| {r.number} | {r.target} | {r.measured} | {marks[r.met]} |" for r in rows]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a trend in a minute")
+    parser.add_argument("--only", default="", help="target numbers, comma-separated")
+    chosen = parser.parse_args()
+    wanted = {int(number) for number in chosen.only.split(",") if number} or set(ALL)
+    if (os.cpu_count() or 1) < 2:
+        print("Two cores are needed: one for the stack, one for the load.", file=sys.stderr)
+        return 1
+    rows = measure(wanted, QUICK if chosen.quick else FULL)
+    print(table(rows))
+    write(rows, quick=chosen.quick)
+    return 0
+
+
+def write(rows: Sequence[Row], *, quick: bool) -> None:
+    path = Path(os.environ.get("KEFU_HOME", ROOT / ".local")) / "bench.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"python": platform.python_version(), "system": platform.platform()}
+    found = {"machine": machine, "quick": quick, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Kill, restart, drop, duplicate, delay: nothing lost, nothing doubled (NX-05)."""
