@@ -4,21 +4,23 @@ import json
 import sys
 
 import django
+from django.apps import apps
 
-django.setup()
+if not apps.ready:
+    django.setup()
 
-from django.conf import settings  # noqa: E402  # app ready
-from django.contrib.auth import (  # noqa: E402
+from django.conf import settings  # app ready
+from django.contrib.auth import (
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
     SESSION_KEY,
 )
-from django.contrib.auth.models import Group, User  # noqa: E402
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
 
-from tests.bench.stacks import AGENTS  # noqa: E402
-from tickets.models import ApiKey, Inbox, Team  # noqa: E402
+from tests.bench.stacks import AGENTS
+from tickets.models import ApiKey, Inbox, Team
 
 INBOX = "bench"
 # The limits are counted as ever, and never reached.
@@ -46,14 +48,14 @@ def make() -> dict[str, object]:
         )
         user.groups.add(group)
         team.members.add(user)
-        sessions.append(_log_in(user))
+        sessions.append(log_in(user))
     key = ApiKey(name="bench", scopes=["read", "write"], per_minute=100_000_000)
     token = key.give_token()
     key.save()
     return {"inbox": INBOX, "sessions": sessions, "api_key": token}
 
 
-def _log_in(user: User) -> str:
+def log_in(user: User) -> str:
     """The cookie's value of a new session."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)

@@ -37,7 +37,7 @@ def pin(pid: int, cores: Sequence[int]) -> None:
             one.cpu_affinity(list(cores))
 
 
-def run(arguments: Sequence[str], environment: dict[str, str]) -> str:
+def run(arguments: Sequence[str], environment: dict[str, str], *, timeout_s: float = 120) -> str:
     """Run a Python module to its end; what it printed. Raises CalledProcessError."""
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str], environment: dict[str, str]) -> str:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=120,
+        timeout=timeout_s,
     )
     return done.stdout
 
