@@ -1,0 +1,251 @@
+"""What a console may say: each frame of contract §5 as a checked object.
+
+A frame is read by `read`, which raises Invalid for whatever it cannot be: no JSON, no object,
+an unknown type, a field that is missing, of the wrong type or out of range.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from agents.models import Agent
+from tickets.ids import parse_public_id
+from tickets.text import clean
+
+MAX_FRAME = 65_536  # bytes; a larger one ends the socket with 1009
+MAX_ATTACHMENTS = 10
+MAX_NOTE = 20_000  # code points; a reply's limit is its inbox's
+MAX_CLIENT_ID = 64
+MAX_SEQ = 2**31 - 1
+
+
+class Invalid(Exception):
+    """A frame that cannot be read. `code` is what the client is told."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str = "invalid",
+        client_id: str | None = None,
+        conversation: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail, self.code = detail, code
+        self.client_id, self.conversation = client_id, conversation
+
+
+@dataclass(frozen=True)
+class Subscribe:
+    conversation: UUID
+    after: int
+
+
+@dataclass(frozen=True)
+class Unsubscribe:
+    conversation: UUID
+
+
+@dataclass(frozen=True)
+class Write:
+    """A reply, or an internal note."""
+
+    conversation: UUID
+    client_id: str
+    text: str
+    note: bool
+    attachments: tuple[UUID, ...]
+    identity: UUID | None
+    if_last_seq: int | None
+
+
+@dataclass(frozen=True)
+class Typing:
+    conversation: UUID
+    on: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    conversation: UUID
+    seq: int
+
+
+@dataclass(frozen=True)
+class Status:
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    conversation: UUID
+
+
+@dataclass(frozen=True)
+class Ping:
+    pass
+
+
+Frame = Subscribe | Unsubscribe | Write | Typing | Read | Status | TakeOver | Ping
+Fields = dict[str, Any]
+
+
+def read(text: str | None) -> Frame:
+    """The frame that this text is. Raises Invalid."""
+    if text is None:
+        raise Invalid("text frames only")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("not JSON") from error
+    if not isinstance(fields, dict):
+        raise Invalid("not an object")
+    reader = _READERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
+    if reader is None:
+        raise Invalid("unknown type", **_named(fields))
+    try:
+        return reader(fields)
+    except Invalid as error:
+        raise Invalid(error.detail, code=error.code, **_named(fields)) from error
+
+
+def _named(fields: Fields) -> dict[str, str | None]:
+    """What an error gives back, so that the client knows which of its frames is meant."""
+    return {
+        name: clean(value) if isinstance(value, str) and len(value) <= MAX_CLIENT_ID else None
+        for name in ("client_id", "conversation")
+        for value in (fields.get(name),)
+    }
+
+
+# Frames, by their type ------------------------------------------------------------------------
+
+
+def _subscribe(fields: Fields) -> Subscribe:
+    return Subscribe(_conversation(fields), _seq(fields, "after", default=0) or 0)
+
+
+def _write(fields: Fields) -> Write:
+    text = clean(_text(fields, "text"))
+    attachments = _attachments(fields)
+    if not text.strip() and not attachments:
+        raise Invalid("text or attachments are required")
+    if len(text) > MAX_NOTE:
+        raise Invalid(f"text: at most {MAX_NOTE} characters", code="too_large")
+    return Write(
+        conversation=_conversation(fields),
+        client_id=_client_id(fields),
+        text=text,
+        note=_flag(fields, "note", default=False),
+        attachments=attachments,
+        identity=_optional_id(fields, "identity"),
+        if_last_seq=_seq(fields, "if_last_seq", default=None),
+    )
+
+
+def _typing(fields: Fields) -> Typing:
+    return Typing(_conversation(fields), _flag(fields, "on", default=None))
+
+
+def _read(fields: Fields) -> Read:
+    seq = _seq(fields, "seq", default=None)
+    if seq is None:
+        raise Invalid("seq is required")
+    return Read(_conversation(fields), seq)
+
+
+def _status(fields: Fields) -> Status:
+    status = fields.get("status")
+    if status not in Agent.Status.values:
+        raise Invalid(f"status: one of {', '.join(Agent.Status.values)}")
+    reason = clean(_text(fields, "reason"))
+    if len(reason) > 80:
+        raise Invalid("reason: at most 80 characters", code="too_large")
+    return Status(status, reason)
+
+
+_READERS: dict[str, Callable[[Fields], Frame]] = {
+    "subscribe": _subscribe,
+    "unsubscribe": lambda fields: Unsubscribe(_conversation(fields)),
+    "message": _write,
+    "typing": _typing,
+    "read": _read,
+    "status": _status,
+    "take_over": lambda fields: TakeOver(_conversation(fields)),
+    "ping": lambda fields: Ping(),
+}
+
+
+# Fields ---------------------------------------------------------------------------------------
+
+
+def _conversation(fields: Fields) -> UUID:
+    """What cannot be an id of ours is a conversation that does not exist, but no string is not."""
+    value = fields.get("conversation")
+    if not isinstance(value, str):
+        raise Invalid("conversation: an id is required")
+    public_id = parse_public_id(value)
+    if public_id is None:
+        raise Invalid("no such conversation", code="not_found")
+    return public_id
+
+
+def _optional_id(fields: Fields, name: str) -> UUID | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    public_id = parse_public_id(value)
+    if public_id is None:
+        raise Invalid(f"{name}: not an id")
+    return public_id
+
+
+def _attachments(fields: Fields) -> tuple[UUID, ...]:
+    values = fields.get("attachments")
+    if values is None:
+        return ()
+    if not isinstance(values, list):
+        raise Invalid("attachments: a list of ids")
+    if len(values) > MAX_ATTACHMENTS:
+        raise Invalid(f"attachments: at most {MAX_ATTACHMENTS}", code="too_large")
+    ids = [parse_public_id(value) for value in values]
+    known = tuple(public_id for public_id in ids if public_id)
+    if len(known) != len(values):
+        raise Invalid("attachments: a list of ids")
+    return known
+
+
+def _client_id(fields: Fields) -> str:
+    value = fields.get("client_id")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_CLIENT_ID or value != clean(value):
+        raise Invalid(f"client_id: 1 to {MAX_CLIENT_ID} characters are required")
+    return value
+
+
+def _text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Invalid(f"{name}: not a text")
+    return value
+
+
+def _flag(fields: Fields, name: str, *, default: bool | None) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise Invalid(f"{name}: true or false")
+    return value
+
+
+def _seq(fields: Fields, name: str, *, default: int | None) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return default
+    # JSON's true is an int to Python.
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEQ:
+        raise Invalid(f"{name}: a number from 0")
+    return value
