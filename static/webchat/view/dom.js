@@ -27,21 +27,20 @@ export function icon(name, size = 16) {
 /** Makes `parent` hold exactly `items` in order, [{key, look, make()}]; an element is made anew only if its look changed. */
 export function reconcile(parent, items) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let before = parent.firstElementChild;
-  for (const item of items) {
-    let element = old.get(item.key);
-    old.delete(item.key);
-    if (!element || element.dataset.look !== item.look) {
-      const fresh = item.make();
-      Object.assign(fresh.dataset, { key: item.key, look: item.look });
-      if (element === before) before = element?.nextElementSibling ?? before;
-      element?.remove();
-      element = fresh;
-    }
-    if (element === before) before = before.nextElementSibling;
-    else parent.insertBefore(element, before);
-  }
-  for (const gone of old.values()) gone.remove();
+  const wanted = items.map((item) => kept(old.get(item.key), item) ?? fresh(item));
+  const stays = new Set(wanted);
+  for (const child of [...parent.children]) if (!stays.has(child)) child.remove();
+  wanted.forEach((element, index) => {
+    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
+  });
+}
+
+const kept = (element, item) => (element?.dataset.look === item.look ? element : null);
+
+function fresh(item) {
+  const element = item.make();
+  Object.assign(element.dataset, { key: item.key, look: item.look });
+  return element;
 }
 
 export const byId = (id) => document.getElementById(id);
