@@ -8,6 +8,7 @@ TicketsError
     WindowClosed       the channel takes no reply now: another way to reach the contact
     NotMergeable       these two contacts cannot be one
     Blocked            the contact may not write
+    InUse              something still stands on it: disable it instead
 """
 
 
@@ -51,3 +52,9 @@ class NotMergeable(TicketsError):
 
 class Blocked(TicketsError):
     code = "blocked"
+
+
+class InUse(TicketsError):
+    """Something still stands on it: disable it instead, or remove that first."""
+
+    code = "in_use"

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key NAME --scope S … [--agent USERNAME]`: the key alone on the last line."""
+"""`manage.py create_api_key NAME --scope S … [--agent USERNAME]` prints the key alone, last."""
 
 import argparse
 from typing import Any

@@ -1,0 +1,37 @@
+"""What administrators set up: inboxes, teams, labels and the like, stored whole or not at all."""
+
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Model, ProtectedError
+
+from tickets.errors import InUse
+
+M = TypeVar("M", bound=Model)
+
+
+@transaction.atomic
+def store(row: M, /, **values: Any) -> M:
+    """Put the values into the row and keep it. Raises Django's ValidationError, by field."""
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.full_clean()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:  # somebody was faster with the same key
+        row.full_clean()
+        raise ValidationError("it is there already") from error
+    return row
+
+
+@transaction.atomic
+def remove(row: Model) -> None:
+    """Take it away. Raises InUse where messages, people or other settings stand on it."""
+    try:
+        with transaction.atomic():
+            row.delete()
+    except ProtectedError as error:
+        nouns = sorted({str(type(other)._meta.verbose_name) for other in error.protected_objects})
+        raise InUse(f"in use by {', '.join(nouns)}") from error
