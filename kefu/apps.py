@@ -1,4 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+from django.db.models.signals import post_migrate
 
 
 class KefuConfig(AppConfig):
@@ -13,3 +17,16 @@ class KefuConfig(AppConfig):
         from tickets import bus
 
         bus.connect(FLOW)
+        post_migrate.connect(_give_roles_their_permissions)
+
+
+class KefuAdminConfig(AdminConfig):
+    """In INSTALLED_APPS in place of django.contrib.admin: our site, our doors."""
+
+    default_site = "kefu.admin_site.KefuAdminSite"
+
+
+def _give_roles_their_permissions(sender: AppConfig, **kwargs: Any) -> None:
+    from kefu.accounts import roles  # app ready: imports models
+
+    roles.give_permissions(sender)

@@ -1,8 +1,9 @@
 """Every HTTP route of the house; each room brings its own."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("kefu.accounts.urls")),
     path("admin/", admin.site.urls),
 ]

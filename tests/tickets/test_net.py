@@ -33,7 +33,7 @@ def test_a_unix_socket_is_a_proxy_only_where_the_setting_says_so():
 
 
 def test_a_network_that_cannot_be_read_is_an_error():
-    with pytest.raises(ValueError, match="10.0.0.300"):
+    with pytest.raises(ValueError, match=r"10\.0\.0\.300"):
         client_ip("10.0.0.1", "", ["10.0.0.300"])
 
 
