@@ -1,0 +1,230 @@
+/* The middle of the page: opens conversations without loading the page, and keeps the open one up to date. */
+
+import { Refused, fragment } from "./api.js";
+import { askSnoozeTime, askTransfer, snoozeTime } from "./actions.js";
+import { Composer } from "./composer.js";
+import { clone, find, findAll, parse, readJSON, show } from "./dom.js";
+import { clock, t } from "./format.js";
+import { applyState, tickQueue } from "./head.js";
+import { Tail } from "./sending.js";
+import { Thread } from "./thread.js";
+import { toast } from "./toasts.js";
+
+const SKELETON_MS = 300;
+
+export class Pane {
+  constructor({ root, socket, outbox, actions, list, me, onState }) {
+    Object.assign(this, { root, socket, outbox, actions, list, me, onState });
+    setInterval(() => this.conversation && tickQueue(this.root), 1000);
+    root.addEventListener("click", (event) => this.clicked(event));
+    document.addEventListener("visibilitychange", () => this.markRead());
+    addEventListener("focus", () => this.markRead());
+    outbox.addEventListener("changed", ({ detail }) => detail.conversation === this.conversation?.id && this.tail.draw());
+    outbox.addEventListener("acked", ({ detail }) => this.acked(detail));
+    outbox.addEventListener("missed", ({ detail }) => detail.conversation === this.conversation?.id && this.receive(detail.messages));
+    this.adopt();
+  }
+
+  /** Take what the server drew into use. */
+  adopt() {
+    const data = readJSON("conversation-data", this.root);
+    document.body.classList.toggle("has-conversation", Boolean(data || find(".start .btn", this.root)));
+    if (!data) return;
+    this.conversation = data;
+    const { root, socket, outbox, me } = this;
+    this.thread = new Thread({
+      root, socket, me, conversation: data, messages: readJSON("messages-data", root),
+      onNews: (what, detail) => this.news(what, detail),
+    });
+    this.tail = new Tail({ root, socket, outbox, conversation: data, thread: this.thread });
+    this.composer = new Composer({
+      root, socket, conversation: data, thread: this.thread,
+      onSend: (written) => this.send(written), onDraft: () => this.list.markDrafts(), onResolve: () => this.act("resolve"),
+    });
+    this.fillSnoozeMenu();
+    applyState(root, data, me.username);
+    this.thread.subscribe();
+    this.setOffline(!socket.isReady && socket.wasReady);
+    this.list.select(data.number);
+    this.markRead();
+  }
+
+  leave() {
+    if (!this.conversation) return;
+    this.composer.close();
+    this.socket.send({ type: "unsubscribe", conversation: this.conversation.id });
+    this.conversation = this.thread = this.tail = this.composer = null;
+  }
+
+  async open(number, { push = true } = {}) {
+    if (String(this.conversation?.number) === String(number)) return;
+    this.coming?.abort();
+    this.coming = new AbortController();
+    const { signal } = this.coming;
+    const path = `/console/c/${number}`;
+    if (push) history.pushState({ number }, "", `${path}?bucket=${this.list.bucket}`);
+    this.leave();
+    this.list.select(number);
+    document.body.classList.add("has-conversation");
+    const waiting = setTimeout(() => this.root.replaceChildren(clone("skeleton")), SKELETON_MS);
+    try {
+      this.draw(await fragment(`/console/fragments/c/${number}/`, signal));
+    } catch (error) {
+      this.couldNotOpen(error);
+    } finally {
+      clearTimeout(waiting);
+    }
+  }
+
+  draw(html) {
+    this.root.replaceChildren(parse(html));
+    this.adopt();
+    if (this.conversation) document.title = `${this.conversation.contact.name || t("visitor")} - Kefu`;
+    if (matchMedia("(min-width: 768px)").matches) this.composer?.focus();
+  }
+
+  couldNotOpen(error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 401) return this.onState("signedout");
+    if (error.status === 404 || error.status === 403) return this.root.replaceChildren(clone("not-found"));
+    toast(t("failed_action", { reason: error.reason }));
+  }
+
+  closeToList({ push = true } = {}) {
+    this.coming?.abort();
+    this.leave();
+    this.root.replaceChildren(clone("start"));
+    document.body.classList.remove("has-conversation");
+    this.list.select(null);
+    if (push) history.pushState({}, "", `/console/?bucket=${this.list.bucket}`);
+  }
+
+  // Frames
+
+  receive(messages) {
+    this.tail.settle(messages);
+    this.thread.receive(messages);
+    for (const message of messages) if (message.client_id) this.outbox.take(message.client_id);
+  }
+
+  acked({ item, ack }) {
+    if (item.conversation !== this.conversation?.id) return;
+    this.thread.receive([{
+      id: ack.id, conversation: item.conversation, seq: ack.seq, client_id: item.client_id, kind: item.note ? "note" : "outgoing",
+      author: { kind: "agent", name: this.me.name, avatar: null }, inbox: this.conversation.inbox, text: item.text,
+      attachments: item.attachments, reply_to: null, status: "sent", created_at: ack.created_at,
+    }]);
+  }
+
+  update(conversation) {
+    if (conversation.id !== this.conversation?.id) return;
+    Object.assign(this.conversation, conversation, { queue: conversation.queue });
+    applyState(this.root, this.conversation, this.me.username);
+  }
+
+  news(what, detail) {
+    if (what === "gap") this.onState("filling", detail);
+    if (what === "end") this.markRead();
+    if (what === "added") {
+      this.composer.noteNews(detail, this.me.name);
+      this.markRead();
+    }
+  }
+
+  /** Read is what stood on the screen of a page that has the focus. */
+  markRead() {
+    if (!this.thread || document.hidden || !document.hasFocus() || !this.thread.isAtEnd()) return;
+    const seq = this.thread.last;
+    if (seq <= (this.thread.readSeq ?? 0)) return;
+    if (this.socket.send({ type: "read", conversation: this.conversation.id, seq })) this.thread.readSeq = seq;
+  }
+
+  again() {
+    if (!this.conversation) return;
+    this.thread.readSeq = 0;
+    this.thread.subscribe();
+    this.markRead();
+  }
+
+  setOffline(offline) {
+    if (!this.conversation) return;
+    this.tail.setOffline(offline);
+    this.composer.setOffline(offline);
+  }
+
+  // Doing
+
+  send({ text, note, attachments }) {
+    this.outbox.add({
+      conversation: this.conversation.id, text, note, attachments, base: this.thread.last,
+      author: { name: this.me.name },
+    });
+    this.thread.toEnd();
+  }
+
+  clicked(event) {
+    const target = event.target.closest("[data-action], [data-snooze], [data-priority], [data-back], [data-open], [data-adopt]");
+    if (!target || event.metaKey || event.ctrlKey) return;
+    const { action, snooze, priority, open } = target.dataset;
+    if (open || target.hasAttribute("data-back")) event.preventDefault();
+    if (action) this.act(action);
+    else if (snooze) this.snooze(snooze);
+    else if (priority) this.actions.setPriority(this.conversation, priority);
+    else if (open) this.open(open);
+    else if (target.hasAttribute("data-back")) this.closeToList();
+    else if (target.hasAttribute("data-adopt")) this.adoptAnswer(target);
+  }
+
+  adoptAnswer(button) {
+    this.composer.setMode("reply");
+    this.composer.put(find("[data-slot=text]", button.closest(".note")).textContent);
+  }
+
+  async act(action) {
+    if (action === "context") return this.toggleContext();
+    const { conversation, actions } = this;
+    if (!conversation) return null;
+    switch (action) {
+      case "take-over": return actions.takeOver(conversation);
+      case "claim": return actions.claim(conversation);
+      case "return-to-bot": return actions.returnToBot(conversation);
+      case "resolve": return actions.resolve(conversation);
+      case "reopen": return actions.reopen(conversation);
+      case "copy-link": return actions.copyLink(conversation);
+      case "transfer": return this.transfer(conversation);
+      default: return null;
+    }
+  }
+
+  async transfer(conversation) {
+    const chosen = await askTransfer();
+    if (chosen) await this.actions.transfer(conversation, chosen.target, chosen.name, chosen.note);
+  }
+
+  async snooze(preset) {
+    const { conversation } = this;
+    const until = preset === "custom" ? await askSnoozeTime() : snoozeTime(preset);
+    if (until) await this.actions.snooze(conversation, until);
+  }
+
+  fillSnoozeMenu() {
+    for (const item of findAll("[data-snooze]", this.root)) {
+      if (item.dataset.snooze === "custom") continue;
+      const until = snoozeTime(item.dataset.snooze);
+      show(item, until);
+      if (until) find(".key", item).textContent = item.dataset.snooze === "hour" ? clock(until) : "";
+    }
+  }
+
+  toggleContext() {
+    const wide = matchMedia("(min-width: 1280px)").matches;
+    document.body.classList.toggle(wide ? "hide-context" : "show-context");
+  }
+
+  /** For the self-check: how many numbers stand in line, or -1 where one is missing. */
+  check() {
+    if (!this.thread) return 0;
+    return this.thread.isContiguous() ? this.thread.bySeq.size : -1;
+  }
+}
