@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from tickets.models import Inbox
+from tickets.payloads import iso
 
 # Language tags that pages and browsers send, to the names of ours.
 _CHINESE = "zh"
@@ -50,6 +51,29 @@ def page_config(inbox: Inbox, language: str) -> dict[str, Any]:
     }
 
 
+def inbox_info(inbox: Inbox) -> dict[str, Any]:
+    """What `ready` tells of the inbox; contract §4. APPs draw their chat with it."""
+    return {
+        "name": inbox.name,
+        "text_limit": inbox.setting("text_limit"),
+        "typing_preview": inbox.setting("typing_preview"),
+        "auto_reply": inbox.setting("auto_reply"),
+        "theme": inbox.settings.get("theme", {}),
+        "texts": inbox.settings.get("texts", {}),
+        "quick_questions": inbox.settings.get("quick_questions", {}),
+        "hours": _hours(inbox),
+    }
+
+
+def _hours(inbox: Inbox) -> dict[str, Any] | None:
+    """`{"open", "opens_at"}`, or None for an inbox that never closes."""
+    if inbox.hours is None:
+        return None
+    now, calendar = timezone.now(), inbox.hours.calendar
+    is_open = calendar.is_open(now)
+    return {"open": is_open, "opens_at": None if is_open else iso(calendar.next_opening(now))}
+
+
 def _is_origin(value: str) -> bool:
     parts = urlsplit(value)
     return parts.scheme in ("http", "https") and bool(parts.netloc) and not set(value) & set(" ;,'\"")
@@ -62,7 +86,7 @@ def frame_ancestors(inbox: Inbox) -> list[str]:
 
 
 def content_security_policy(request: HttpRequest, inbox: Inbox) -> str:
-    """The page's own policy. The socket's address is named because old Safari leaves it out of 'self'."""
+    """The page's own policy. Old Safari does not count the socket's address as 'self'."""
     host = request.get_host()
     directives = {
         "default-src": ["'self'"],

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 SCRIPT_TEXTS = {
     "today": _("今天 {time}"),
     "yesterday": _("昨天 {time}"),
+    "tomorrow": _("明天 {time}"),
     "you": _("您"),
     "you_said": _("您："),
     "bot": _("机器人"),
@@ -17,6 +18,7 @@ SCRIPT_TEXTS = {
     "offline": _("未连接，正在重试"),
     "ended": _("会话已结束"),
     "closed_hours": _("非服务时间"),
+    "opens_at": _("{time} 上班"),
     "state_queued": _("待发送"),
     "state_sending": _("发送中"),
     "state_sent": _("已发送"),

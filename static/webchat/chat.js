@@ -16,6 +16,7 @@ import { Stream } from "./view/stream.js";
 
 const config = JSON.parse(byId("config").textContent);
 const PREVIEWS = 3;
+const LONGEST_ADDRESS = 2000; // what the server takes
 
 let drawing = false;
 let isOpen = window.parent === window;
@@ -32,8 +33,12 @@ function changed() {
   });
 }
 
-const pageOfVisit = () =>
-  hostPage ?? { url: location.origin + location.pathname, title: document.title, referrer: document.referrer };
+function pageOfVisit() {
+  const { url, title, referrer } =
+    hostPage ?? { url: location.origin + location.pathname, title: document.title, referrer: document.referrer };
+  const clip = (value) => String(value ?? "").slice(0, LONGEST_ADDRESS);
+  return { url: clip(url), title: clip(title), referrer: clip(referrer) };
+}
 
 const session = new Session({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/chat/${config.key}/`,

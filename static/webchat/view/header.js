@@ -2,7 +2,7 @@
 
 import { avatar } from "./avatar.js";
 import { byId, el } from "./dom.js";
-import { t } from "./words.js";
+import { dayTime, t } from "./words.js";
 
 export class Header {
   constructor(session, config) {
@@ -47,8 +47,10 @@ export class Header {
     const { session, config } = this;
     if (session.isResolved) return ["", [t("ended")]];
     if (state === "waiting" || state === "ended") return ["dot-r", [t("offline")]];
-    if (session.inbox?.hours?.open === false) return ["", [t("closed_hours"), session.inbox.hours.text ?? ""].filter(Boolean)];
+    if (session.inbox?.hours?.open === false) return ["", [t("closed_hours"), opening(session.inbox.hours)].filter(Boolean)];
     if (agent) return ["dot-g", [t("agent_title"), t("online")]];
     return ["dot-g", [t("online"), config.texts.reply_time ?? t("reply_time")]];
   }
 }
+
+const opening = ({ opens_at: at }) => (at ? t("opens_at", { time: dayTime(new Date(at)) }) : "");

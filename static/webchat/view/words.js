@@ -20,11 +20,12 @@ function daysAgo(date, now) {
   return Math.round((midnight(now) - midnight(date)) / 86_400_000);
 }
 
-/** 今天 10:32, 昨天 14:05, 6月2日 14:05, 2025/06/02 14:05. */
+/** 今天 10:32, 昨天 14:05, 明天 09:00, 6月2日 14:05, 2025/06/02 14:05. */
 export function dayTime(date, now = new Date()) {
   const time = clock.format(date);
   const days = daysAgo(date, now);
   if (days === 0) return t("today", { time });
+  if (days === -1) return t("tomorrow", { time });
   if (days === 1) return t("yesterday", { time });
   const day = date.getFullYear() === now.getFullYear() ? monthDay : full;
   return `${day.format(date)} ${time}`;
