@@ -21,12 +21,15 @@ export class List {
     this.scroll.addEventListener("pointerleave", () => { this.pointerAt = 0; this.settle(); });
     this.pill.addEventListener("click", () => this.scroll.scrollTo({ top: 0, behavior: "smooth" }));
     setInterval(() => this.tick(), 20_000);
+    this.showFilters();
     this.tick();
   }
 
   get list() { return find("#list", this.scroll); }
   get rows() { return [...this.list.children]; }
   get bucket() { return this.query.get("bucket") ?? "mine"; }
+
+  get sort() { return this.query.get("sort") ?? (this.bucket === "unassigned" ? "waiting" : "activity"); }
 
   row(id) {
     return this.rows.find((row) => row.dataset.id === id);
@@ -98,7 +101,7 @@ export class List {
   }
 
   before(row, other) {
-    const sort = this.query.get("sort") ?? (this.bucket === "unassigned" ? "waiting" : "activity");
+    const { sort } = this;
     if (sort === "waiting") return (row.dataset.waiting || "z") < (other.dataset.waiting || "z");
     if (sort === "priority") return rank(row) > rank(other);
     const key = sort === "created" ? "created" : "updated";
@@ -190,8 +193,22 @@ export class List {
     }
   }
 
+  /** One parameter of the list's address changed; "" takes it out. */
+  async filter(name, value) {
+    const query = new URLSearchParams(this.query);
+    if (value) query.set(name, value);
+    else query.delete(name);
+    await this.show(query);
+  }
+
+  showFilters() {
+    find("#only-unread", this.pane).setAttribute("aria-pressed", this.query.get("unread") === "1");
+    find("#list-sort", this.pane).value = this.sort;
+  }
+
   async show(query) {
     this.query = query;
+    this.showFilters();
     document.body.dataset.bucket = this.bucket;
     for (const tab of findAll("#buckets .tab", this.pane)) {
       if (tab.dataset.bucket === this.bucket) tab.setAttribute("aria-current", "page");

@@ -136,6 +136,14 @@ function showList(params) {
   list.show(params);
 }
 
+find("#only-unread").addEventListener("click", () => filterBy("unread", list.query.get("unread") === "1" ? "" : "1"));
+find("#list-sort").addEventListener("change", (event) => filterBy("sort", event.target.value));
+
+async function filterBy(name, value) {
+  await list.filter(name, value);
+  history.replaceState(history.state, "", `${location.pathname}?${list.query}`);
+}
+
 function showBucket(bucket) {
   showList(new URLSearchParams({ bucket }));
 }

@@ -6,7 +6,7 @@
 
   function stored(key) {
     try {
-      return localStorage.getItem(key);
+      return JSON.parse(localStorage.getItem(key));
     } catch {
       return null;
     }
