@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +34,8 @@ def pin(pid: int, cores: Sequence[int]) -> None:
     process = psutil.Process(pid)
     for one in [process, *process.children(recursive=True)]:
         if hasattr(one, "cpu_affinity"):
-            one.cpu_affinity(list(cores))
+            with suppress(psutil.NoSuchProcess):  # backends of PostgreSQL come and go
+                one.cpu_affinity(list(cores))
 
 
 def run(arguments: Sequence[str], environment: dict[str, str], *, timeout_s: float = 120) -> str:
