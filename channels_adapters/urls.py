@@ -1,7 +1,10 @@
-"""Routes of the channels: the web channel's pages, and every platform's callback."""
+"""Routes of the channels: the web channel's pages and uploads."""
 
 from django.urls import include, path
 
+from channels_adapters.webchat.uploads import upload
+
 urlpatterns = [
+    path("chat/<str:inbox_key>/uploads/", upload, name="visitor-upload"),
     path("", include("channels_adapters.webchat.urls")),
 ]

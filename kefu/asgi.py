@@ -1,5 +1,6 @@
 """HTTP and WebSocket, one application: `uvicorn kefu.asgi:application`."""
 
+import gc
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -9,9 +10,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kefu.settings")
 
 http_application = get_asgi_application()
 
+# Django is ready now: consumers import models.
+from django.conf import settings  # noqa: E402
+
+from channels_adapters import routing as channels  # noqa: E402
+
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": URLRouter([]),
+        "websocket": URLRouter([*channels.websocket_urlpatterns]),
     }
 )
+
+# What lives now lives until the end; full collections over many sockets are the tail.
+gc.collect()
+gc.freeze()
+gc.set_threshold(*settings.GC_THRESHOLDS)

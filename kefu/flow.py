@@ -15,6 +15,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.ConversationAssigned: [],
     events.ConversationResolved: [],
     events.ConversationChanged: [channels.show_status],
+    events.ContactMerged: [channels.send_away],
     events.TypingStarted: [channels.show_typing],
     events.ReplyGrowing: [channels.show_growing],
     events.ReadMoved: [channels.show_read],

@@ -5,5 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("kefu.accounts.urls")),
+    path("", include("channels_adapters.urls")),
+    path("", include("tickets.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -88,7 +88,7 @@ class ConversationResolved(Event):
 
 @dataclass(frozen=True)
 class ConversationChanged(Event):
-    """Anything of it that lists and headers show; `left` names teams that it was moved out of."""
+    """Anything of it that lists and headers show; `left_…`: who had it before, team 0 is none."""
 
     conversation_id: int
     left_team_id: int | None = None
@@ -97,6 +97,13 @@ class ConversationChanged(Event):
 
 @dataclass(frozen=True)
 class ContactChanged(Event):
+    contact_id: int
+
+
+@dataclass(frozen=True)
+class ContactMerged(Event):
+    """The contact's identities or conversations may be another contact's now."""
+
     contact_id: int
 
 

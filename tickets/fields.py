@@ -19,7 +19,7 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def cipher() -> MultiFernet:
-    """The first key encrypts, every key decrypts, so a key is rotated by putting a new one first."""
+    """The first key encrypts, every key decrypts: a new one is put first to rotate."""
     keys = tuple(settings.FIELD_ENCRYPTION_KEYS)
     if not keys:
         raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS is empty: secrets cannot be stored")

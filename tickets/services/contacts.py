@@ -16,7 +16,7 @@ from django.db.models import Q
 from tickets import bus
 from tickets.envelopes import InboundMessage, Sender
 from tickets.errors import NotMergeable
-from tickets.events import ContactChanged
+from tickets.events import ContactChanged, ContactMerged
 from tickets.models import Contact, ContactIdentity, IdentityLink, Inbox
 from tickets.services import merging
 from tickets.text import clean
@@ -219,4 +219,5 @@ def _apply(people: set[int], *, now: datetime) -> None:
         Contact.objects.filter(pk=contact.pk).update(merged_into=merged_into)
         ContactIdentity.objects.filter(home=contact).update(contact=stands)
         bus.publish(ContactChanged(contact.pk))
+        bus.publish(ContactMerged(contact.pk))
     merging.settle(people, now=now)

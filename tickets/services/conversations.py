@@ -29,7 +29,7 @@ from tickets.models import ContactIdentity, Conversation, Label, Message, Rating
 from tickets.payloads import user_name
 from tickets.services import attachments as attachment_service
 from tickets.services import lines, threads
-from tickets.services.receiving import receive
+from tickets.services.receiving import open_live, receive
 from tickets.text import clean
 
 Status = Conversation.Status
@@ -41,6 +41,7 @@ __all__ = [
     "hand_off",
     "mark_read_by_agent",
     "mark_read_by_contact",
+    "open_live",
     "place_in_queue",
     "post_reply",
     "rate",
@@ -248,7 +249,7 @@ def hand_off(
     if team:
         conversation.team = team
     _queue(conversation, reason, now=now)
-    bus.publish(ConversationChanged(conversation.pk, left_team_id=left))
+    bus.publish(ConversationChanged(conversation.pk, left_team_id=left or 0))
     return True
 
 
@@ -316,7 +317,10 @@ def transfer(
             text = lines.transferred(team.name)
             threads.say(conversation, text, activity="transferred", now=now, by=by)
         _queue(conversation, HandoffReason.RELEASED, now=now)
-    bus.publish(ConversationChanged(conversation.pk, left_team_id=left[0], left_agent_id=left[1]))
+    left_team, left_agent = left
+    bus.publish(
+        ConversationChanged(conversation.pk, left_team_id=left_team or 0, left_agent_id=left_agent)
+    )
 
 
 @transaction.atomic

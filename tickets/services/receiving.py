@@ -17,9 +17,15 @@ from django.db import connection, transaction
 from django.db.models import Count, F
 from psycopg.types.json import Jsonb
 
-from tickets import bus
+from tickets import bus, prepared
 from tickets.envelopes import InboundMessage, Received
-from tickets.events import ConversationHandedOff, HandoffReason, MessageReceived, ReplyPosted
+from tickets.events import (
+    ConversationChanged,
+    ConversationHandedOff,
+    HandoffReason,
+    MessageReceived,
+    ReplyPosted,
+)
 from tickets.ids import uuid7
 from tickets.models import Attachment, Conversation, Inbox, Message
 from tickets.services import contacts, lines
@@ -93,7 +99,7 @@ _LIVE_SQL = """
       FROM tickets_contactidentity i
       JOIN tickets_contact ct ON ct.id = i.contact_id
       JOIN tickets_conversation c ON c.contact_id = i.contact_id AND c.status <> 'resolved'
-     WHERE i.id = ANY(%s)
+     WHERE i.id = ANY(%s::bigint[])
      ORDER BY c.id
        FOR NO KEY UPDATE OF c
 """
@@ -103,7 +109,7 @@ def _lock_live(identity_ids: Iterable[int]) -> dict[int, _Thread]:
     """The live conversation of each identity's contact; two identities may share one."""
     threads: dict[int, _Thread] = {}
     by_conversation: dict[int, _Thread] = {}
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(_LIVE_SQL, [sorted(set(identity_ids))])
         for identity_id, *row in cursor.fetchall():
             thread = by_conversation.setdefault(row[0], _Thread(*row))
@@ -146,7 +152,7 @@ def _known(
     pairs = list(zip(batch, identity_ids, strict=True))
     by_client = [(i, m.client_id) for m, i in pairs if m.client_id]
     by_source = [(m.inbox_id, m.source_id) for m in batch if m.source_id]
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(
             _KNOWN_SQL,
             [
@@ -202,6 +208,24 @@ def _refused(batch: Sequence[InboundMessage], identity_ids: Sequence[int]) -> se
 
 
 # Opening --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def open_live(
+    *, identity_id: int, inbox: Inbox, page: dict[str, str], now: datetime
+) -> Conversation | None:
+    """The contact's live conversation, opened before their first word; None: they are blocked."""
+    threads = _lock_live([identity_id])
+    if not threads:
+        _lock_contacts([identity_id])
+        threads = _lock_live([identity_id])
+    if not threads:
+        first = InboundMessage(inbox_id=inbox.pk, identity_id=identity_id, page=page)
+        threads = _open_threads({identity_id}, [first], [identity_id], now)
+    thread = threads[identity_id]
+    if thread.blocked:
+        return None
+    return Conversation.objects.get(pk=thread.conversation_id)
 
 
 def _open_threads(
@@ -345,7 +369,7 @@ _INSERT_SQL = """
     SELECT r.public_id, r.conversation_id, r.seq, 'incoming', 'contact', r.identity_id,
            r.inbox_id, r.client_id, r.source_id, r.text,
            (SELECT q.id FROM tickets_message q WHERE q.public_id = r.reply_to),
-           r.meta, 'sent', '', '', %s
+           r.meta, 'sent', '', '', %s::timestamptz
       FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::text[],
                   %s::text[], %s::text[], %s::uuid[], %s::jsonb[])
            AS r(public_id, conversation_id, seq, identity_id, inbox_id, client_id, source_id,
@@ -378,7 +402,7 @@ def _write(
     rows: list[_Row], results: list[Received], threads: dict[int, _Thread], now: datetime
 ) -> None:
     touched = list({t.conversation_id: t for t in threads.values() if t.incoming}.values())
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(_INSERT_SQL, [now, *_columns(rows)])
         ids: dict[UUID, int] = dict(cursor.fetchall())
         for row in rows:
@@ -400,13 +424,16 @@ def _write(
         ]
         if claims:
             cursor.execute(_CLAIM_SQL, [list(column) for column in zip(*claims, strict=True)])
-    _queue_unattended([t.conversation_id for t in touched if t.opened], now)
+    opened = [t.conversation_id for t in touched if t.opened]
+    for conversation_id in opened:  # told before its first message
+        bus.publish(ConversationChanged(conversation_id))
     bus.publish(
         MessageReceived(
             tuple(row.result.message_id for row in rows),
             tuple(t.conversation_id for t in touched),
         )
     )
+    _queue_unattended(opened, now)
 
 
 def _columns(rows: list[_Row]) -> list[list[Any]]:

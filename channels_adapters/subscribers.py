@@ -1,0 +1,94 @@
+"""What visitors' open sockets are told. Each may be lost: a client reads the log for itself."""
+
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from tickets import push
+from tickets.events import (
+    ContactMerged,
+    ConversationChanged,
+    MessageReceived,
+    ReadMoved,
+    ReplyGrowing,
+    ReplyPosted,
+    TypingStarted,
+)
+from tickets.models import Conversation, Message
+from tickets.payloads import message_payload, messages_for_payload, visitor_conversation
+from tickets.services import conversations
+
+
+def show_received(event: MessageReceived) -> None:
+    """The visitor's other sockets; the one that sent it leaves its own out."""
+    _show(Message.objects.filter(pk__in=event.message_ids))
+
+
+def show_reply(event: ReplyPosted) -> None:
+    _show(Message.objects.public().filter(pk=event.message_id))
+
+
+def _show(messages: QuerySet[Message]) -> None:
+    for contact_id, frame in message_frames(messages):
+        push.to_visitor(contact_id, frame)
+
+
+def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:
+    """(contact id, `message` frame) for each; a frame names the notes' numbers before it."""
+    earlier = Message.objects.public().filter(
+        conversation=OuterRef("conversation"), seq__lt=OuterRef("seq")
+    )
+    previous = Subquery(earlier.order_by("-seq").values("seq")[:1])
+    rows = messages_for_payload(messages).annotate(previous=Coalesce(previous, 0))
+    return [
+        (
+            message.conversation.contact_id,
+            {
+                "type": "message",
+                "message": message_payload(message),
+                "skipped": list(range(message.previous + 1, message.seq)),
+            },
+        )
+        for message in rows.order_by("conversation", "seq")
+    ]
+
+
+def send_away(event: ContactMerged) -> None:
+    """Sockets of a contact who became, or ceased to be, another's: they come back as that one."""
+    push.to_groups([push.contact_group(event.contact_id)], {"type": "visitor.moved"})
+
+
+def show_status(event: ConversationChanged) -> None:
+    conversation = (
+        Conversation.objects.select_related("assignee").filter(pk=event.conversation_id).first()
+    )
+    if conversation:
+        push.to_visitor(conversation.contact_id, status_frame(conversation))
+
+
+def status_frame(conversation: Conversation) -> dict[str, Any]:
+    """Who has the conversation, and where it stands in the line."""
+    queue = None
+    if conversation.status == Conversation.Status.QUEUED:
+        queue = {"ahead": conversations.place_in_queue(conversation), "eta_s": None}
+    return {
+        "type": "status",
+        "conversation": visitor_conversation(conversation),
+        "queue": queue,
+    }
+
+
+def show_typing(hint: TypingStarted) -> None:
+    if not hint.by_contact:
+        push.to_visitor(hint.contact_id, {"type": "typing", "on": hint.on})
+
+
+def show_growing(hint: ReplyGrowing) -> None:
+    frame = {"type": "delta", "reply_to": hint.reply_to, "text": hint.text}
+    push.to_visitor(hint.contact_id, frame)
+
+
+def show_read(hint: ReadMoved) -> None:
+    if not hint.by_contact:
+        push.to_visitor(hint.contact_id, {"type": "read", "seq": hint.seq})

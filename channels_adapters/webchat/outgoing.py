@@ -1,0 +1,57 @@
+"""Frames on their way to one socket: in order, and never waited for by whoever made them."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+MAX_WAITING = 1_000  # frames that a client did not take: it may come back and read the log
+GONE = (OSError, RuntimeError)  # what servers raise of a socket that is closed
+
+
+class Outgoing:
+    """A queue that sends by itself; a task lives only while something waits."""
+
+    __slots__ = ("_frames", "_send", "_task", "close_code")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._frames: deque[dict[str, Any]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self.close_code: int | None = None
+
+    def push(self, frame: dict[str, Any]) -> None:
+        """Send a JSON frame, after those pushed before it."""
+        if self.close_code is not None:
+            return
+        if len(self._frames) >= MAX_WAITING:
+            self.close(1013)
+            return
+        text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+        self._add({"type": "websocket.send", "text": text})
+
+    def close(self, code: int) -> None:
+        """Close the socket after what was pushed; nothing is sent afterwards."""
+        if self.close_code is None:
+            self.close_code = code
+            self._add({"type": "websocket.close", "code": code})
+
+    def _add(self, event: dict[str, Any]) -> None:
+        self._frames.append(event)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._frames:
+                await self._send(self._frames.popleft())
+        except GONE:
+            self._frames.clear()
+            self.close_code = self.close_code or 1006
+
+    async def drained(self) -> None:
+        """Wait until all that was pushed has been handed to the server."""
+        if self._task:
+            await self._task

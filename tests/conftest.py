@@ -1,0 +1,54 @@
+"""Fixtures for every room; few, for `tests.factories` makes rows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+
+from tests import factories
+from tickets.models import Conversation, Inbox, Team
+
+
+@pytest.fixture(autouse=True)
+def private_storage(
+    settings: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Uploads of a test go to a folder of its own."""
+    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture
+def clean_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def committed(
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[list]],
+) -> Callable[[], AbstractContextManager[list]]:
+    """A block whose after-commit hooks run at its end, as if the transaction committed."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    return factories.team("aftersale", name="售后")
+
+
+@pytest.fixture
+def agent(team: Team) -> User:
+    return factories.user("wangfang", teams=[team])
+
+
+@pytest.fixture
+def web_inbox(team: Team) -> Inbox:
+    return factories.inbox("web", key="web-demo", team=team)
+
+
+@pytest.fixture
+def conversation(web_inbox: Inbox) -> Conversation:
+    return factories.conversation(factories.identity(web_inbox))
