@@ -9,6 +9,7 @@ TicketsError
     NotMergeable       these two contacts cannot be one
     Blocked            the contact may not write
     InUse              something still stands on it: disable it instead
+    AlreadyThere       another one has that name or address
 """
 
 
@@ -58,3 +59,9 @@ class InUse(TicketsError):
     """Something still stands on it: disable it instead, or remove that first."""
 
     code = "in_use"
+
+
+class AlreadyThere(TicketsError):
+    """It has a name or address that another one has."""
+
+    code = "unique"

@@ -4,6 +4,7 @@ from rest_framework import exceptions, status
 from rest_framework.exceptions import APIException, ValidationError
 
 from tickets.errors import (
+    AlreadyThere,
     BadAttachment,
     Blocked,
     IllegalStatus,
@@ -34,7 +35,7 @@ class Refused(APIException):
         self.status_code = status_code
 
 
-CONFLICTS = (IllegalStatus, InUse, LeaseLost, MovedOn, NotMergeable, WindowClosed)
+CONFLICTS = (AlreadyThere, IllegalStatus, InUse, LeaseLost, MovedOn, NotMergeable, WindowClosed)
 STATUSES = {TooLarge: 413, Unsupported: 415, Blocked: 403}
 
 
