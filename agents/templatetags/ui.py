@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import get_language, gettext
 
 from agents.strings import AGENT_STATUSES, CHANNELS, SENTENCES, STATUSES, console_strings
 
@@ -152,9 +152,8 @@ def waited(since: datetime | str | None) -> str:
         return ""
     minutes = int((timezone.now() - local).total_seconds() // 60)
     if minutes < 60:
-        return ngettext("等待 %(n)d 分钟", "等待 %(n)d 分钟", minutes) % {"n": minutes}
-    hours = minutes // 60
-    return ngettext("等待 %(n)d 小时", "等待 %(n)d 小时", hours) % {"n": hours}
+        return gettext("等待 %(n)d 分钟") % {"n": minutes}
+    return gettext("等待 %(n)d 小时") % {"n": minutes // 60}
 
 
 @register.filter

@@ -67,7 +67,10 @@ socket.on("conversation", ({ conversation }) => {
   list.update(conversation);
   pane.update(conversation);
 });
-socket.on("removed", ({ conversation }) => list.remove(conversation));
+socket.on("removed", ({ conversation }) => {
+  list.remove(conversation);
+  if (pane.conversation?.id === conversation) pane.lost();
+});
 socket.on("counts", ({ counts }) => {
   list.setCounts(counts);
   if (counts.unread !== undefined) showUnread(counts.unread);

@@ -91,6 +91,12 @@ export class Pane {
     toast(t("failed_action", { reason: error.reason }));
   }
 
+  /** It is no longer ours to see; what was typed stays as a draft. */
+  lost() {
+    this.leave();
+    this.root.replaceChildren(clone("not-found"));
+  }
+
   closeToList({ push = true } = {}) {
     this.coming?.abort();
     this.leave();
