@@ -89,6 +89,9 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "jit": "off",
+            # No word of what people write stands in its log: neither rows nor statements.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return arguments if self.durable else [*arguments, *FAST]

@@ -92,7 +92,10 @@ class JsonLines(logging.Formatter):
 def configure(_given: Mapping[str, Any]) -> None:
     """Everything to standard error, at LOG_LEVEL; chatty libraries from WARNING."""
     lines = JsonLines if settings.LOG_FORMAT == "json" else TextLines
-    quiet = ("httpx", "httpcore", "asyncio", "uvicorn.access", "daphne", "celery.app.trace", "PIL")
+    quiet = (
+        *("httpx", "httpcore", "asyncio", "uvicorn.access", "uvicorn.error", "daphne", "PIL"),
+        *("celery.app.trace", "celery.worker.strategy", "celery.beat"),
+    )
     logging.config.dictConfig(
         {
             "version": 1,
@@ -123,7 +126,7 @@ class TraceMiddleware(MiddlewareMixin):
         self.answer = get_response
         super().__init__(get_response)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:  # type: ignore[override]
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")
         trace = given if tracing.acceptable(given) else tracing.new()
         started = time.perf_counter()

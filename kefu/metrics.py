@@ -41,7 +41,7 @@ def registry() -> CollectorRegistry:
             _read_off.registered = True
         return REGISTRY
     together = CollectorRegistry()
-    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(together)
     together.register(_read_off)
     return together
 

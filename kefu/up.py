@@ -114,8 +114,23 @@ def _environment(home: Path, host: str, url: str) -> dict[str, str]:
         **own_secrets(home),
     }
     given = {name: value for name, value in os.environ.items() if value}
-    always = {"KEFU_HOME": str(home), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    always = {
+        "KEFU_HOME": str(home),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        # Celery as root: the tasks are our own JSON. whitenoise: `collectstatic` is for images.
+        "PYTHONWARNINGS": "ignore:You're running the worker,ignore:No directory at",
+        "PROMETHEUS_MULTIPROC_DIR": str(_counts_folder(home)),
+    }
     return {**filled, **given, **always}
+
+
+def _counts_folder(home: Path) -> Path:
+    """Where the processes of this run count together, empty at its start (kefu.metrics)."""
+    folder = home / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def _names_of_this_machine(host: str) -> list[str]:
@@ -197,7 +212,7 @@ class _Run:
             raise EmbeddedError(f"The database could not be prepared: {role.why()}")
 
     def _roles(self) -> list[Role]:
-        celery = ("-m", "celery", "-A", "kefu.celery")
+        celery = ("-m", "celery", "-A", "kefu.celery", "--quiet")
         threads = (
             "--pool",
             "threads",
@@ -226,8 +241,16 @@ class _Run:
     def _note_roles(self) -> None:
         """`roles.json`: web and gateway are one process here."""
         pids: dict[str, int | None] = {role.name: role.pid for role in self.supervisor.roles}
+        self._forget_gauges_of_the_dead(set(pids.values()))
         pids["gateway"] = pids.get("web")
         write_private(self.home / "roles.json", json.dumps(pids))
+
+    def _forget_gauges_of_the_dead(self, alive: set[int | None]) -> None:
+        """Open sockets are summed over living processes: the dead have none (kefu.metrics)."""
+        for path in (self.home / "metrics").glob("gauge_live*_*.db"):
+            pid = path.stem.rpartition("_")[2]
+            if pid.isdecimal() and int(pid) not in alive:
+                path.unlink(missing_ok=True)
 
     def _wait_until_ready(self) -> None:
         host, port = self.listener.getsockname()[:2]

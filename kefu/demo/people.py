@@ -1,0 +1,106 @@
+"""Who works at 清禾, and the log-ins of this installation: random, and kept over restarts."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from agents.models import Agent
+from kefu.accounts import roles
+from kefu.embedded import write_private
+from tickets.models import ApiKey, Inbox, Team
+from tickets.policy import Role
+from tickets.services import api_keys
+
+
+@dataclass(frozen=True)
+class Person:
+    username: str
+    name: str
+    role: Role
+    teams: tuple[str, ...]
+    skills: tuple[str, ...] = ()
+
+
+ADMIN = Person("admin", "管理员", Role.ADMIN, ())
+LEAD = Person("sumin", "苏敏", Role.LEAD, ("presale", "aftersale", "tech"), ("投诉", "退款"))
+AGENTS = (
+    Person("linxiaowen", "林晓雯", Role.AGENT, ("presale",), ("选购", "活动")),
+    Person("zhouziang", "周子昂", Role.AGENT, ("presale",), ("企业采购", "英语")),
+    Person("chensiyuan", "陈思远", Role.AGENT, ("aftersale",), ("退款", "物流")),
+    Person("wangyutong", "王雨桐", Role.AGENT, ("aftersale",), ("换货", "发票")),
+    Person("zhaoyiming", "赵一鸣", Role.AGENT, ("tech",), ("联网", "固件")),
+    Person("hejing", "何静", Role.AGENT, ("tech",), ("安装", "维修")),
+)
+EVERYBODY = (ADMIN, LEAD, *AGENTS)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What demo.json held so far, {} where there is none or it is damaged."""
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept
+
+
+def install(kept: dict[str, Any]) -> dict[str, str]:
+    """Everybody's account; username -> password. A password that we still know stays."""
+    known = {
+        person["username"]: person["password"]
+        for person in [kept.get("admin"), kept.get("lead"), *kept.get("agents", [])]
+        if person
+    }
+    return {person.username: _account(person, known.get(person.username)) for person in EVERYBODY}
+
+
+def _account(person: Person, known: str | None) -> str:
+    user, _ = User.objects.get_or_create(
+        username=person.username,
+        defaults={"first_name": person.name, "email": f"{person.username}@qinghe.example"},
+    )
+    password = known or secrets.token_urlsafe(9)
+    if not user.check_password(password):
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    roles.set_role(user.pk, person.role)
+    for team in Team.objects.filter(slug__in=person.teams):
+        team.members.add(user)
+    languages = ["zh", "en"] if "英语" in person.skills else ["zh"]
+    Agent.objects.get_or_create(
+        user=user, defaults={"skills": list(person.skills), "languages": languages}
+    )
+    return password
+
+
+def api_key(kept: dict[str, Any]) -> str:
+    """A key with all scopes that acts for the admin; the one we know where it still stands."""
+    known = kept.get("api_key", "")
+    if known and ApiKey.objects.with_token(known).exists():
+        return str(known)
+    admin = User.objects.get(username=ADMIN.username)
+    ApiKey.objects.filter(name="demo", user=admin).delete()
+    _, token = api_keys.create(
+        name="demo", scopes=ApiKey.Scope.values, user=admin, per_minute=60_000
+    )
+    return token
+
+
+def write(path: Path, url: str, passwords: dict[str, str], key: str, inboxes: list[Inbox]) -> None:
+    """`demo.json` of the contract, readable for its owner alone."""
+
+    def log_in(person: Person) -> dict[str, str]:
+        return {"username": person.username, "password": passwords[person.username]}
+
+    demo = {
+        "url": url,
+        "admin": log_in(ADMIN),
+        "lead": {**log_in(LEAD), "team": LEAD.teams[0]},
+        "agents": [{**log_in(person), "team": person.teams[0]} for person in AGENTS],
+        "api_key": key,
+        "inboxes": {inbox.type: inbox.key for inbox in inboxes},
+    }
+    write_private(path, json.dumps(demo, ensure_ascii=False, indent=2) + "\n")
