@@ -1,0 +1,161 @@
+"""What happens behind the stage of a browser test: agents, bot and visitors without a browser.
+
+Its own process with its own Django, on the database of the live site. One JSON line in,
+`{"do": "reply", …}`, one JSON line out, `{"ok": …}` or `{"error": "…"}`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kefu.settings")
+django.setup()
+
+from django.contrib.auth.models import User  # noqa: E402  Django is set up first
+from django.utils import timezone  # noqa: E402
+
+from ai_gateway.models import AnswerRule  # noqa: E402
+from tests import factories  # noqa: E402
+from tickets import bus  # noqa: E402
+from tickets.envelopes import BOT, Author  # noqa: E402
+from tickets.events import HandoffReason, ReplyGrowing, TypingStarted  # noqa: E402
+from tickets.models import Contact, Conversation, Inbox, Message  # noqa: E402
+from tickets.services import contacts, conversations  # noqa: E402
+
+
+def seed() -> dict[str, Any]:
+    """A team, two agents, an admin, and a web inbox whose bot is silent until a rule speaks."""
+    team = factories.team("aftersale", name="售后")
+    factories.user("xiaofang", teams=[team])
+    factories.user("lilei", teams=[team])
+    factories.user("boss", role="admin")
+    User.objects.filter(username="xiaofang").update(first_name="小芳")
+    User.objects.filter(username="lilei").update(first_name="李雷")
+    return {"inbox": inbox(name="清禾官方客服", key="shop"), "team": team.slug}
+
+
+def inbox(**values: Any) -> str:
+    from tickets.models import Team
+
+    return factories.inbox("web", team=Team.objects.get(slug="aftersale"), **values).key
+
+
+def rule(**values: Any) -> None:
+    AnswerRule.objects.create(**values)
+
+
+def _of(inbox: str) -> Conversation:
+    """The newest conversation of an inbox: each test has an inbox of its own."""
+    return Conversation.objects.filter(inbox__key=inbox).select_related("contact").latest("pk")
+
+
+def _agent(username: str) -> User:
+    return User.objects.get(username=username)
+
+
+def texts(inbox: str) -> list[str]:
+    """Contacts' words, as stored, in the order of the log."""
+    rows = Message.objects.filter(inbox__key=inbox, kind="incoming").order_by("pk")
+    return list(rows.values_list("text", flat=True))
+
+
+def count_conversations(inbox: str) -> int:
+    return Conversation.objects.filter(inbox__key=inbox).count()
+
+
+def count_contacts(inbox: str) -> int:
+    return Contact.objects.filter(conversations__inbox__key=inbox).distinct().count()
+
+
+def last_rating(inbox: str) -> dict[str, Any]:
+    conversation = _of(inbox)
+    return {"score": conversation.rating.score, "solved": conversation.rating.solved}
+
+
+def bot_says(inbox: str, text: str, **values: Any) -> None:
+    conversation = _of(inbox)
+    asked = conversation.messages.filter(kind="incoming").latest("seq")
+    conversations.post_reply(
+        conversation, author=BOT, text=text, reply_to=asked, lease=conversation.lease,
+        now=timezone.now(), **values,
+    )  # fmt: skip
+
+
+def bot_grows(inbox: str, text: str) -> None:
+    conversation = _of(inbox)
+    asked = conversation.messages.filter(kind="incoming").latest("seq")
+    bus.hint(ReplyGrowing(conversation.pk, conversation.contact_id, str(asked.public_id), text))
+
+
+def reply(inbox: str, text: str, agent: str = "xiaofang", **values: Any) -> None:
+    author = Author.agent(_agent(agent))
+    conversations.post_reply(_of(inbox), author=author, text=text, now=timezone.now(), **values)
+
+
+def types(inbox: str, on: bool = True) -> None:
+    conversation = _of(inbox)
+    bus.hint(TypingStarted(conversation.pk, conversation.contact_id, by_contact=False, on=on))
+
+
+def take_over(inbox: str, agent: str = "xiaofang") -> None:
+    conversations.take_over(_of(inbox), agent=_agent(agent), now=timezone.now())
+
+
+def hand_off(inbox: str) -> None:
+    conversations.hand_off(_of(inbox), reason=HandoffReason.ASKED, now=timezone.now())
+
+
+def read(inbox: str) -> None:
+    conversation = _of(inbox)
+    conversations.mark_read_by_agent(conversation, seq=conversation.last_seq, now=timezone.now())
+
+
+def resolve(inbox: str, agent: str = "xiaofang") -> None:
+    by = Author.agent(_agent(agent))
+    conversations.resolve(_of(inbox), by=by, now=timezone.now())
+
+
+def block(inbox: str) -> None:
+    contacts.set_blocked(_of(inbox).contact, blocked=True, now=timezone.now())
+
+
+def say(inbox: str, count: int) -> None:
+    """The visitor writes this often, from an APP without a browser: 消息 1, 消息 2, …"""
+    conversation = _of(inbox)
+    identity = conversation.contact.identities.get(inbox__key=inbox)
+    for number in range(1, count + 1):
+        factories.say(identity, f"消息 {number}", now=timezone.now())
+
+
+def settings_of(inbox: str, **settings: Any) -> None:
+    row = Inbox.objects.get(key=inbox)
+    row.settings |= settings
+    row.save()
+
+
+DEEDS: dict[str, Callable[..., Any]] = {
+    deed.__name__: deed
+    for deed in (
+        seed, inbox, rule, texts, count_conversations, count_contacts, last_rating, bot_says,
+        bot_grows, reply, types, take_over, hand_off, read, resolve, block, say, settings_of,
+    )
+}  # fmt: skip
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = {"ok": DEEDS[order.pop("do")](**order)}
+        except Exception as error:  # the test that asked is told, and fails
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
