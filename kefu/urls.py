@@ -3,9 +3,15 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from tickets.api.urls import nothing_here
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("kefu.accounts.urls")),
+    path("", include("agents.urls")),
     path("", include("channels_adapters.urls")),
     path("", include("tickets.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("tickets.api.urls")),
+    path("api/v1/", include("agents.api_urls")),
+    path("api/v1/", include(nothing_here)),
 ]

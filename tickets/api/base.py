@@ -1,9 +1,10 @@
 """What every view of the API has: rights, limits, answers given once, errors in one shape."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from rest_framework import exceptions
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from tickets.api import auth, idempotency, limits
-from tickets.api.errors import translated
+from tickets.api.errors import by_field, translated
 from tickets.api.parsers import BoundedJSONParser
 from tickets.envelopes import Author
 from tickets.errors import TicketsError
@@ -108,6 +109,8 @@ class ApiView(APIView):
             return work()
         except TicketsError as error:
             return self.handle_exception(translated(error))
+        except DjangoValidationError as error:
+            return self.handle_exception(by_field(error))
         except Exception as error:  # the outermost edge: DRF logs and answers what it can
             return self.handle_exception(error)
 
@@ -138,7 +141,3 @@ class NotFoundView(ApiView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         raise exceptions.NotFound()
-
-
-def is_given(data: Mapping[str, Any], *names: str) -> bool:
-    return any(name in data for name in names)

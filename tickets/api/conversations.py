@@ -151,7 +151,7 @@ class ConversationViews(ApiViewSet):
         parameters=[MessageFilters], responses={200: shapes.page_of(shapes.MessageShape)}
     )
     def messages(self, request: Request, id: str) -> Response:
-        conversation = self.get_conversation(id)
+        conversation = lookups.visible(self.seen(), id)
         wanted = self.filters(MessageFilters)
         log = Message.objects.filter(conversation=conversation)
         rows = payloads.messages_for_payload(log.filter(seq__gt=wanted.get("after_seq", 0)))

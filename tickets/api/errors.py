@@ -1,7 +1,9 @@
 """What the API refuses, as HTTP: the ground's errors translated, in one table."""
 
-from rest_framework import exceptions, status
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.fields import get_error_detail
 
 from tickets.errors import (
     AlreadyThere,
@@ -51,6 +53,6 @@ def translated(error: TicketsError) -> APIException:
     return ValidationError(str(error))
 
 
-def not_found() -> exceptions.NotFound:
-    """The same for what is not there and for what one may not see."""
-    return exceptions.NotFound()
+def by_field(error: DjangoValidationError) -> ValidationError:
+    """A model's complaints, each with the field it is about."""
+    return ValidationError(get_error_detail(error))

@@ -8,7 +8,7 @@ from tickets.api.conversations import ConversationViews
 from tickets.api.inboxes import InboundView, InboxViews
 from tickets.api.organisation import ApiKeyViews, LabelViews, TeamViews
 from tickets.api.routes import action, rows_of
-from tickets.api.schema import DocsView, SchemaView
+from tickets.api.schema_views import DocsView, SchemaView
 from tickets.api.uploads import UploadView
 
 _ID = ApiViewSet.lookup_value_regex
