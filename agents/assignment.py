@@ -142,7 +142,7 @@ def assign_next(team_id: int | None, *, there: set[int], now: datetime) -> bool:
     """
     conversation = (
         _waiting()
-        .filter(team_id=team_id)
+        .filter(Q(team_id=team_id) if team_id else Q(team_id__isnull=True))
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("team")
         .first()

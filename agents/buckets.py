@@ -125,7 +125,7 @@ def counts(row: Any) -> dict[str, int]:
 
 
 def page(listing: Listing, principal: Principal) -> QuerySet[Conversation]:
-    """One page of a list and one row more, which tells whether another page follows."""
+    """What a list shows, from its cursor on; take PAGE of it, and one more to know of a next."""
     conversations = members(listing.bucket, principal)
     if listing.status:
         visible = policy.conversations(principal).filter(rule(listing.bucket, principal))
@@ -135,7 +135,7 @@ def page(listing: Listing, principal: Principal) -> QuerySet[Conversation]:
     columns = SORTS[listing.sort]
     if (values := _read_cursor(listing.before, columns)) is not None:
         conversations = conversations.filter(_after(columns, values))
-    return conversations.order_by(*(_order(column) for column in columns))[: PAGE + 1]
+    return conversations.order_by(*(_order(column) for column in columns))
 
 
 def _order(column: str) -> OrderBy:

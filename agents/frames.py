@@ -24,17 +24,12 @@ MAX_SEQ = 2**31 - 1
 class Invalid(Exception):
     """A frame that cannot be read. `code` is what the client is told."""
 
-    def __init__(
-        self,
-        detail: str,
-        *,
-        code: str = "invalid",
-        client_id: str | None = None,
-        conversation: str | None = None,
-    ) -> None:
+    client_id: str | None = None
+    conversation: str | None = None
+
+    def __init__(self, detail: str, *, code: str = "invalid") -> None:
         super().__init__(detail)
         self.detail, self.code = detail, code
-        self.client_id, self.conversation = client_id, conversation
 
 
 @dataclass(frozen=True)
@@ -105,20 +100,22 @@ def read(text: str | None) -> Frame:
         raise Invalid("not an object")
     reader = _READERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
     if reader is None:
-        raise Invalid("unknown type", **_named(fields))
+        raise _about(fields, Invalid("unknown type"))
     try:
         return reader(fields)
     except Invalid as error:
-        raise Invalid(error.detail, code=error.code, **_named(fields)) from error
+        raise _about(fields, error) from None
 
 
-def _named(fields: Fields) -> dict[str, str | None]:
-    """What an error gives back, so that the client knows which of its frames is meant."""
-    return {
-        name: clean(value) if isinstance(value, str) and len(value) <= MAX_CLIENT_ID else None
-        for name in ("client_id", "conversation")
-        for value in (fields.get(name),)
-    }
+def _about(fields: Fields, error: Invalid) -> Invalid:
+    """The error with what tells the client which of its frames is meant."""
+    error.client_id = _echo(fields.get("client_id"))
+    error.conversation = _echo(fields.get("conversation"))
+    return error
+
+
+def _echo(value: object) -> str | None:
+    return clean(value) if isinstance(value, str) and len(value) <= MAX_CLIENT_ID else None
 
 
 # Frames, by their type ------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""People who answer: what Kefu knows of them beside Django's user, and why a conversation is theirs."""
+"""People who answer: their profile beside Django's user, and why a conversation is theirs."""
 
 from typing import Self
 
@@ -18,7 +18,7 @@ class AgentQuerySet(models.QuerySet["Agent"]):
 
 
 class Agent(models.Model):
-    """客服: the profile of a user. `status` is what they chose; who has no console open is offline."""
+    """客服: a user's profile. `status` is what they chose; who has no console open is offline."""
 
     class Status(models.TextChoices):
         ONLINE = "online", _("在线")

@@ -7,7 +7,9 @@ grace period so that a reload does not look like going home. Work is only given 
 """
 
 import time
+from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from redis import Redis
@@ -89,5 +91,5 @@ def shown_status(agent: Agent, present_ids: set[int]) -> str:
     return agent.status if agent.user_id in present_ids else Agent.Status.OFFLINE.value
 
 
-def _users(members: list[str]) -> set[int]:
-    return {int(member.partition(":")[0]) for member in members}
+def _users(members: Iterable[Any]) -> set[int]:
+    return {int(str(member).partition(":")[0]) for member in members}

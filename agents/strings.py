@@ -38,6 +38,15 @@ AGENT_STATUSES: dict[str, str | Promise] = {
     "offline": _("离线"),
 }
 
+# Why an agent was not weighed when a conversation was given out; keys of assignment.Excluded.
+EXCLUDED: dict[str, str | Promise] = {
+    "not_there": _("不在线"),
+    "busy": _("忙碌"),
+    "break": _("小休"),
+    "offline": _("离线"),
+    "full": _("已达接待上限"),
+}
+
 # {n}, {name} … are filled in by the script.
 SENTENCES: dict[str, str | Promise] = {
     "now": _("刚刚"),

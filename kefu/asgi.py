@@ -13,12 +13,13 @@ http_application = get_asgi_application()
 # Django is ready now: consumers import models.
 from django.conf import settings  # noqa: E402
 
+from agents import routing as agents  # noqa: E402
 from channels_adapters import routing as channels  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": URLRouter([*channels.websocket_urlpatterns]),
+        "websocket": URLRouter([*channels.websocket_urlpatterns, *agents.websocket_urlpatterns]),
     }
 )
 

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from agents import subscribers as agents
 from channels_adapters import subscribers as channels
 from tickets import events
 from tickets import subscribers as ground
 
 FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageArrived: [ground.receive],
-    events.MessageReceived: [channels.show_received],
-    events.ReplyPosted: [channels.show_reply],
-    events.ConversationHandedOff: [],
+    events.MessageReceived: [channels.show_received, agents.show_received],
+    events.ReplyPosted: [channels.show_reply, agents.show_reply],
+    events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],
-    events.ConversationResolved: [],
-    events.ConversationChanged: [channels.show_status],
+    events.ConversationResolved: [agents.assign_next],
+    events.ConversationChanged: [channels.show_status, agents.show_changed],
     events.ContactMerged: [channels.send_away],
-    events.TypingStarted: [channels.show_typing],
-    events.ReplyGrowing: [channels.show_growing],
-    events.ReadMoved: [channels.show_read],
+    events.MessageChanged: [agents.show_message],
+    events.TypingStarted: [channels.show_typing, agents.show_typing],
+    events.ReplyGrowing: [channels.show_growing, agents.show_growing],
+    events.ReadMoved: [channels.show_read, agents.show_read],
 }

@@ -13,6 +13,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
+from tickets.models.conversation import ConversationQuerySet
 
 
 class Role(StrEnum):
@@ -85,7 +86,7 @@ def _visible(principal: Principal) -> Q:
     )
 
 
-def conversations(principal: Principal) -> QuerySet[Conversation]:
+def conversations(principal: Principal) -> ConversationQuerySet:
     if principal.sees_all:
         return Conversation.objects.all()
     return Conversation.objects.filter(_visible(principal))

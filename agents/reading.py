@@ -1,0 +1,92 @@
+"""What lists and headers show of conversations: all of it in one query, however many rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject, Left
+from django.utils.translation import gettext as _
+
+from agents import buckets, push
+from agents.models import Agent
+from tickets import policy
+from tickets.models import Attachment, Conversation, Label, Message
+from tickets.payloads import conversation_payload
+from tickets.policy import Principal
+
+PREVIEW_LENGTH = 120
+_SAID = (Message.Kind.INCOMING, Message.Kind.OUTGOING, Message.Kind.NOTE)
+
+
+def last_line(conversation: str) -> Subquery:
+    """The last thing said in the outer row's conversation, as {kind, author, text, file}."""
+    files = Attachment.objects.filter(message=OuterRef("pk")).order_by("position", "pk")
+    said = Message.objects.filter(conversation=OuterRef(conversation), kind__in=_SAID)
+    line = JSONObject(
+        kind="kind",
+        author="author_kind",
+        text=Left("text", PREVIEW_LENGTH),
+        file=Subquery(files.values("content_type")[:1]),
+    )
+    return Subquery(said.order_by("-seq").values(line=line)[:1])
+
+
+def with_row(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """With all that `row_payload` reads."""
+    labels = Label.objects.filter(conversations=OuterRef("pk")).order_by("name").values("name")
+    return conversations.select_related("contact", "inbox", "team", "assignee").annotate(
+        label_names=ArraySubquery(labels), last_line=last_line("pk")
+    )
+
+
+def row_payload(conversation: Any, principal: Principal) -> push.RowPayload:
+    """A conversation of `with_row`, for one who may see it."""
+    # What a prefetch would have put there: the names came with the row.
+    conversation._prefetched_objects_cache = {
+        "labels": [Label(name=name) for name in conversation.label_names]
+    }
+    return {
+        **conversation_payload(conversation),
+        "preview": preview(conversation.last_line),
+        "buckets": buckets.buckets_of(conversation, principal),
+    }
+
+
+def preview(line: dict[str, Any] | None) -> push.Preview:
+    """Who said the last line, and its words; a file without words is named."""
+    if line is None:
+        return {"direction": "contact", "text": ""}
+    text = " ".join(line["text"].split())
+    if not text and line["file"]:
+        text = _("[图片]") if line["file"].startswith("image/") else _("[文件]")
+    if line["kind"] == Message.Kind.NOTE:
+        return {"direction": "note", "text": text}
+    if line["kind"] == Message.Kind.INCOMING:
+        return {"direction": "contact", "text": text}
+    is_bot = line["author"] == Message.AuthorKind.BOT
+    return {"direction": "bot" if is_bot else "agent", "text": text}
+
+
+def changes(
+    principal: Principal, conversation_ids: Iterable[int]
+) -> list[push.ConversationFrame | push.RemovedFrame]:
+    """What a console is told of conversations that changed: as they are, or that they are gone."""
+    wanted = set(conversation_ids)
+    visible = policy.conversations(principal).filter(pk__in=wanted)
+    frames: list[push.ConversationFrame | push.RemovedFrame] = []
+    for conversation in with_row(visible).order_by("updated_at", "pk"):
+        wanted.discard(conversation.pk)
+        frames.append(
+            {"type": "conversation", "conversation": row_payload(conversation, principal)}
+        )
+    if wanted:
+        gone = Conversation.objects.filter(pk__in=wanted).values_list("public_id", flat=True)
+        frames += [{"type": "removed", "conversation": str(public_id)} for public_id in gone]
+    return frames
+
+
+def counts(principal: Principal) -> dict[str, int]:
+    """How many conversations are in each bucket, by one query."""
+    own = Agent.objects.filter(user__pk=principal.user_id or 0)
+    return buckets.counts(own.annotate(**buckets.count_expressions(principal)).get())
