@@ -263,7 +263,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tickets.api.auth.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tickets.api.schema.KefuSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UPLOADED_FILES_USE_URL": False,
@@ -276,6 +276,34 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "deepLinking": True},
+    "PREPROCESSING_HOOKS": ["tickets.api.schema.only_v1"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],
+}
+
+# Administration -------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Kefu",
+    "SITE_HEADER": "Kefu",
+    "SITE_SUBHEADER": _("管理"),
+    "SITE_URL": "/console/",
+    "SITE_SYMBOL": "support_agent",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/logo.svg"}],
+    "SHOW_LANGUAGES": True,
+    "STYLES": ["kefu.admin_site.stylesheet"],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("我的账号"), "link": "/account/"},
+            {"title": _("两步验证"), "link": "/account/two-factor/"},
+        ]
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "kefu.admin_site.navigation",
+    },
 }
 
 # Channels and AI backends ---------------------------------------------------------------------
