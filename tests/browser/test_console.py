@@ -156,9 +156,9 @@ def test_taking_over_silences_the_bot_and_resolving_ends_it(
     begun: Visit, console: Enter, site: Site, inbox: str
 ) -> None:
     shopper = begun("转接试试")
-    site.do("bot_says", inbox=inbox, text="我是机器人")
     page = console()
     open_row(page, "转接试试")
+    site.do("bot_says", inbox=inbox, text="我是机器人")
     expect(page.locator("#messages .msg[data-look=bot] .chip")).to_have_text("机器人")
 
     page.locator(".conv-owner [data-action=take-over]").first.click()
@@ -166,7 +166,7 @@ def test_taking_over_silences_the_bot_and_resolving_ends_it(
     expect(page.locator(".status-chip")).to_contain_text("处理中")
     page.locator(".conv-actions [data-action=resolve]").click()
     expect(page.locator(".status-chip")).to_contain_text("已解决")
-    expect(row(page, "转接试试")).to_have_count(0)
+    expect(page.locator(".row-item .is-selected")).to_have_count(0)
     page.locator(".conv-actions [data-action=reopen]").click()
 
     expect(page.locator(".status-chip")).to_contain_text("处理中")
