@@ -1,5 +1,6 @@
 """Programs and people who ask the API."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,8 @@ class Caller:
         url = path if "://" in path else f"/api/v1/{path}"
         if body is None:
             return self.client.generic(method, url, headers=headers)
-        return getattr(self.client, method.lower())(url, body, format="json", headers=headers)
+        text = json.dumps(body)  # ASCII: also what no UTF-8 can hold
+        return self.client.generic(method, url, text, "application/json", headers=headers)
 
     def get(self, path: str, **headers: Any) -> Response:
         return self("GET", path, **headers)

@@ -18,6 +18,7 @@ from rest_framework.viewsets import ViewSetMixin
 from tickets.api import auth, idempotency, limits
 from tickets.api.errors import by_field, translated
 from tickets.api.parsers import BoundedJSONParser
+from tickets.api.renderers import SafeJSONRenderer
 from tickets.envelopes import Author
 from tickets.errors import TicketsError
 from tickets.policy import Principal
@@ -31,6 +32,7 @@ class ApiView(APIView):
     A handler may raise what the ground raises (`TicketsError`), DRF's exceptions and Http404.
     """
 
+    renderer_classes = [SafeJSONRenderer]
     parser_classes: list[type[BaseParser]] = [BoundedJSONParser]
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
     _allowance: limits.Allowance | None = None
