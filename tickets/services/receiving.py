@@ -60,6 +60,7 @@ def receive(batch: Sequence[InboundMessage], *, now: datetime) -> list[Received]
     A message that was here before is answered with its first row (`duplicate`). One that
     cannot be stored is answered with `error` (`blocked`, `invalid`); the others are stored.
     """
+    prepared.plan_for_growth()
     identity_ids = contacts.identity_ids(batch, now=now)
     threads = _lock_live(identity_ids)
     if missing := set(identity_ids) - set(threads):
@@ -109,7 +110,7 @@ def _lock_live(identity_ids: Iterable[int]) -> dict[int, _Thread]:
     """The live conversation of each identity's contact; two identities may share one."""
     threads: dict[int, _Thread] = {}
     by_conversation: dict[int, _Thread] = {}
-    with prepared.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(_LIVE_SQL, [sorted(set(identity_ids))])
         for identity_id, *row in cursor.fetchall():
             thread = by_conversation.setdefault(row[0], _Thread(*row))
@@ -128,20 +129,27 @@ def _lock_contacts(identity_ids: Iterable[int]) -> None:
         )
 
 
+# LATERAL … LIMIT 1: by the index and message by message, however a plan sees the tables.
 _KNOWN_SQL = """
-    SELECT 'client', m.identity_id, m.client_id, m.id, m.public_id, m.conversation_id,
-           c.public_id, c.contact_id, m.seq, m.created_at
+    SELECT 'client', k.identity_id, k.client_id, m.*, c.public_id, c.contact_id
       FROM unnest(%s::bigint[], %s::text[]) AS k(identity_id, client_id)
-      JOIN tickets_message m ON m.identity_id = k.identity_id AND m.client_id = k.client_id
-           AND m.client_id IS NOT NULL AND m.author_kind = 'contact'
-      JOIN tickets_conversation c ON c.id = m.conversation_id
+     CROSS JOIN LATERAL (
+           SELECT id, public_id, conversation_id, seq, created_at FROM tickets_message
+            WHERE identity_id = k.identity_id AND client_id = k.client_id
+              AND client_id IS NOT NULL AND author_kind = 'contact' LIMIT 1) m
+     CROSS JOIN LATERAL (
+           SELECT public_id, contact_id FROM tickets_conversation
+            WHERE id = m.conversation_id LIMIT 1) c
      UNION ALL
-    SELECT 'source', m.inbox_id, m.source_id, m.id, m.public_id, m.conversation_id,
-           c.public_id, c.contact_id, m.seq, m.created_at
+    SELECT 'source', k.inbox_id, k.source_id, m.*, c.public_id, c.contact_id
       FROM unnest(%s::bigint[], %s::text[]) AS k(inbox_id, source_id)
-      JOIN tickets_message m ON m.inbox_id = k.inbox_id AND m.source_id = k.source_id
-           AND m.source_id IS NOT NULL
-      JOIN tickets_conversation c ON c.id = m.conversation_id
+     CROSS JOIN LATERAL (
+           SELECT id, public_id, conversation_id, seq, created_at FROM tickets_message
+            WHERE inbox_id = k.inbox_id AND source_id = k.source_id
+              AND source_id IS NOT NULL LIMIT 1) m
+     CROSS JOIN LATERAL (
+           SELECT public_id, contact_id FROM tickets_conversation
+            WHERE id = m.conversation_id LIMIT 1) c
 """
 
 
@@ -173,8 +181,8 @@ def _known(
                 created_at=created_at,
                 duplicate=True,
             )
-            for kind, owner, key, message_id, public_id, conversation_id,
-                conversation_public_id, contact_id, seq, created_at in cursor.fetchall()
+            for kind, owner, key, message_id, public_id, conversation_id, seq, created_at,
+                conversation_public_id, contact_id in cursor.fetchall()
         }  # fmt: skip
 
 
@@ -225,6 +233,8 @@ def open_live(
     thread = threads[identity_id]
     if thread.blocked:
         return None
+    if thread.opened:
+        bus.publish(ConversationChanged(thread.conversation_id))
     return Conversation.objects.get(pk=thread.conversation_id)
 
 
@@ -405,6 +415,7 @@ def _write(
     with prepared.cursor() as cursor:
         cursor.execute(_INSERT_SQL, [now, *_columns(rows)])
         ids: dict[UUID, int] = dict(cursor.fetchall())
+    with connection.cursor() as cursor:
         for row in rows:
             row.result.message_id = ids[row.result.public_id]  # type: ignore[index]
         cursor.execute(
