@@ -1,13 +1,15 @@
 """Chromium and a live site, once for all browser tests; each has its own contexts and inbox."""
 
 import itertools
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.hands import log_in, write_as_visitor
 from tests.browser.site import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -75,6 +77,37 @@ def visitor(site: Site, inbox: str, context: Callable[..., BrowserContext]) -> C
         page = context(**options).new_page()
         page.on("pageerror", lambda error: pytest.fail(f"error on the page: {error}"))
         page.goto(f"{site.url}/chat/{inbox}/{query}")
+        return page
+
+    return enter
+
+
+@pytest.fixture
+def begun(visitor: Callable[..., Page]) -> Callable[[str], Page]:
+    """A new visitor whose first words are stored."""
+
+    def begin(text: str) -> Page:
+        page = visitor()
+        write_as_visitor(page, text)
+        on_its_way = re.compile("queued|sending")
+        expect(page.locator(".msg-own .state").last).not_to_have_attribute("data-state", on_its_way)
+        return page
+
+    return begin
+
+
+@pytest.fixture
+def console(site: Site, context: Callable[..., BrowserContext]) -> Callable[..., Page]:
+    """Logs an agent in and opens their console; an error on the page fails the test at its end."""
+
+    def enter(
+        path: str = "/console/?bucket=all", agent: str = "xiaofang", **options: object
+    ) -> Page:
+        page = context(**{"viewport": {"width": 1440, "height": 900}, **options}).new_page()
+        page.on("pageerror", lambda error: pytest.fail(f"error on the page: {error}"))
+        page.goto(f"{site.url}{path}")
+        log_in(page, agent)
+        expect(page.locator("#connection")).to_have_attribute("data-state", "live")
         return page
 
     return enter
