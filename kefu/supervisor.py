@@ -175,10 +175,13 @@ class Watch:
 class Supervisor:
     """Runs roles and watches embedded servers until it is told to stop."""
 
-    def __init__(self, printer: Printer, changed: Callable[[], None]) -> None:
-        """`changed` is called after each (re)start of a role: its process id is another."""
+    def __init__(
+        self, printer: Printer, changed: Callable[[], None], *, first_pause_s: float = 1.0
+    ) -> None:
+        """`changed` is called after each restart of a role: its process id is another."""
         self.printer = printer
         self.changed = changed
+        self.first_pause_s = first_pause_s
         self.watches: list[Watch] = []
         self.stopping = False
         self.hurried = False
@@ -251,9 +254,9 @@ class Supervisor:
         if watch.deaths >= CRASH_LOOP:
             last = f": {child.why()}" if isinstance(child, Role) else ""
             raise GaveUp(f"{child.name} ended {watch.deaths} times in a row ({reason}){last}")
-        pause = min(2.0 ** (watch.deaths - 1), LONGEST_PAUSE_S)
+        pause = min(self.first_pause_s * 2 ** (watch.deaths - 1), LONGEST_PAUSE_S)
         watch.start_again_at = time.monotonic() + pause
-        self.printer.line(child.name, f"ended ({reason}); starting it again in {pause:.0f} s")
+        self.printer.line(child.name, f"ended ({reason}); starting it again in {pause:g} s")
 
     def _start_again(self, watch: Watch) -> None:
         watch.start_again_at = None

@@ -19,6 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psycopg
+import redis
+
 from kefu.embedded import EmbeddedError, EmbeddedServers, write_private
 from kefu.home import (
     PROJECT,
@@ -76,6 +79,7 @@ def _up(started: float) -> None:
     with hold(home, {"what": "up", "url": url}), contextlib.ExitStack() as stack:
         _check_space(home)
         listener = stack.enter_context(listening_socket(host, port))
+        _check_given_servers()
         environment = _environment(home, host, url)
         printer = Printer(NAMES)
         servers = stack.enter_context(_embedded_servers(home, printer))
@@ -101,6 +105,22 @@ def _check_space(home: Path) -> None:
     free = shutil.disk_usage(home).free
     if free < LEAST_SPACE:
         raise EmbeddedError(f"The disk of {home} is full: {free >> 20} MB free.")
+
+
+def _check_given_servers() -> None:
+    """Those that a URL names must answer now, not after ten minutes of retries."""
+    database, queues = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+    try:
+        if database:
+            psycopg.connect(database, connect_timeout=5).close()
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise EmbeddedError(f"DATABASE_URL does not answer: {reason}") from error
+    try:
+        if queues:
+            redis.Redis.from_url(queues, socket_connect_timeout=5, socket_timeout=5).ping()
+    except redis.RedisError as error:
+        raise EmbeddedError(f"REDIS_URL does not answer: {error}") from error
 
 
 def _environment(home: Path, host: str, url: str) -> dict[str, str]:

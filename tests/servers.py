@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kefu import catalogue
 from kefu.embedded import EmbeddedServers
 
 _servers: EmbeddedServers | None = None
@@ -21,6 +22,7 @@ _servers: EmbeddedServers | None = None
 def pytest_load_initial_conftests() -> Iterator[None]:
     """A wrapper, to be before pytest-django's own hook of that name, which reads the settings."""
     _provide_servers()
+    catalogue.compile_all()  # the English pages need it
     return (yield)
 
 

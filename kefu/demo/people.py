@@ -2,10 +2,12 @@
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
 from agents.models import Agent
@@ -48,32 +50,37 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def install(kept: dict[str, Any]) -> dict[str, str]:
-    """Everybody's account; username -> password. A password that we still know stays."""
-    known = {
-        person["username"]: person["password"]
-        for person in [kept.get("admin"), kept.get("lead"), *kept.get("agents", [])]
-        if person
-    }
-    return {person.username: _account(person, known.get(person.username)) for person in EVERYBODY}
+    """Everybody's account; username -> password.
+
+    Who is there with a password that we once gave is left alone: they may have changed it.
+    """
+    told = [kept.get("admin"), kept.get("lead"), *kept.get("agents", [])]
+    known = {person["username"]: person["password"] for person in told if person}
+    there = set(User.objects.values_list("username", flat=True))
+    without = [p.username for p in EVERYBODY if not {p.username} <= there & known.keys()]
+    passwords = {name: known.get(name) or secrets.token_urlsafe(9) for name in without}
+    with ThreadPoolExecutor() as pool:  # slow on purpose, and outside of the interpreter's lock
+        hashes = dict(zip(without, pool.map(make_password, passwords.values()), strict=True))
+    for person in EVERYBODY:
+        _account(person, hashes.get(person.username))
+    return known | passwords
 
 
-def _account(person: Person, known: str | None) -> str:
+def _account(person: Person, password_hash: str | None) -> None:
     user, _ = User.objects.get_or_create(
         username=person.username,
         defaults={"first_name": person.name, "email": f"{person.username}@qinghe.example"},
     )
-    password = known or secrets.token_urlsafe(9)
-    if not user.check_password(password):
-        user.set_password(password)
+    if password_hash:
+        user.password = password_hash
         user.save(update_fields=["password"])
-    roles.set_role(user.pk, person.role)
+        roles.set_role(user.pk, person.role)
     for team in Team.objects.filter(slug__in=person.teams):
         team.members.add(user)
     languages = ["zh", "en"] if "英语" in person.skills else ["zh"]
     Agent.objects.get_or_create(
         user=user, defaults={"skills": list(person.skills), "languages": languages}
     )
-    return password
 
 
 def api_key(kept: dict[str, Any]) -> str:
