@@ -29,6 +29,7 @@ CONNECTS_AT_ONCE = 50
 SOCKETS_AN_ADDRESS = 5_000
 DRAIN_S = 10.0
 PRIMED_AT_ONCE = 50
+SUBSCRIBED_AT_ONCE = 20
 
 
 @dataclass
@@ -134,6 +135,7 @@ class Load:
         self._agents: list[Socket] = []
         self._numbers = itertools.count()
         self._run = 0
+        self._subscribed = 0
         self._on_done: Callable[[], None] = lambda: None
         self._text = json.dumps(TEXT)
 
@@ -195,6 +197,8 @@ class Load:
     def _agent_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
         if frame["type"] == "ready" and not socket.opened.done():
             socket.opened.set_result(frame)
+        elif frame["type"] == "messages":
+            self._subscribed += 1
         elif frame["type"] == "message":
             client_id = frame["message"]["client_id"]
             sent_at = self._tally.sent.get(client_id)
@@ -226,8 +230,10 @@ class Load:
             agent = self._agents[number % len(self._agents)]
             frame = {"type": "subscribe", "conversation": socket.conversation, "after": 1}
             agent.send(json.dumps(frame).encode())
-            if number % 100 == 0:
-                await asyncio.sleep(0.05)
+            while self._subscribed < number - SUBSCRIBED_AT_ONCE:
+                await asyncio.sleep(0.005)
+        while self._subscribed < self._plan.writers:
+            await asyncio.sleep(0.005)
         await asyncio.sleep(1)
 
     def _start_run(self) -> None:
