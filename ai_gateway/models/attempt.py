@@ -1,0 +1,44 @@
+"""An attempt: one call of one endpoint, and what came of it."""
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models import Index
+from django.utils.translation import gettext_lazy as _
+
+from tickets.models import Conversation, Message
+
+
+class Attempt(models.Model):
+    """调用记录. Holds no word of what was said."""
+
+    class Outcome(models.TextChoices):
+        ANSWERED = "answered", _("已回答")
+        FAILED = "failed", _("失败")
+        CANCELLED = "cancelled", _("已取消")
+
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, null=True, blank=True, related_name="attempts"
+    )
+    message = models.ForeignKey(
+        Message, models.CASCADE, null=True, blank=True, related_name="+", db_index=False
+    )
+    endpoint = models.CharField(_("AI 接口"), max_length=40)
+    outcome = models.CharField(_("结果"), max_length=9, choices=Outcome.choices)
+    error_kind = models.CharField(_("错误"), max_length=24, blank=True)
+    error_code = models.CharField(_("错误代码"), max_length=80, blank=True)
+    latency_ms = models.PositiveIntegerField(_("耗时（毫秒）"))
+    first_text_ms = models.PositiveIntegerField(_("首字（毫秒）"), null=True, blank=True)
+    usage = models.JSONField(_("用量"), null=True, blank=True)
+    request_id = models.CharField(_("对方请求 ID"), max_length=120, blank=True)
+    created_at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("调用记录")
+        verbose_name_plural = _("调用记录")
+        indexes = [
+            BrinIndex(fields=["created_at"], name="attempt_created_brin"),
+            Index(fields=["endpoint", "-id"], name="attempt_of_endpoint"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.outcome}"
