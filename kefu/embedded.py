@@ -115,7 +115,12 @@ class Postgres:
             needs=unfinished,
             farewell=signal.SIGTERM,
         )
-        if process.wait():
+        try:
+            failed = process.wait()
+        except BaseException:
+            stop_server(process, signal.SIGTERM, patience_s=2, last_resort=signal.SIGKILL)
+            raise
+        if failed:
             raise EmbeddedError(explain("PostgreSQL could not make its data folder", self.log))
         unfinished.rename(self.data)
 

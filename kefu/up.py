@@ -42,6 +42,12 @@ class Interrupted(Exception):
     """SIGINT or SIGTERM before there was anything to watch."""
 
 
+class _Stop:
+    """Whether a signal came: an exception out of a handler may be swallowed where it strikes."""
+
+    asked = False
+
+
 def main() -> int:
     """The exit status: 0 after a stop by signal, 1 with one line on standard error."""
     started = time.monotonic()
@@ -69,6 +75,7 @@ def _on_stop_signals(handler: Callable[[int, FrameType | None], None] | signal.H
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _on_stop_signals(signal.SIG_IGN)  # what follows is short, and must come to its end
+    _Stop.asked = True
     raise Interrupted
 
 
@@ -202,6 +209,8 @@ class _Run:
         self._told = False
 
     def until_stopped(self, started: float) -> None:
+        if _Stop.asked:
+            raise Interrupted
         self._hear_signals()
         self._prepare()
         try:

@@ -19,9 +19,6 @@ from kefu.embedded_process import wait_until
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home that other accounts may enter, as PostgreSQL is another one where we are root."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     return tmp_path
 
 

@@ -85,8 +85,6 @@ class Installation:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("up")
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o755)
     installation = Installation(folder / "home")
     installation.start()
     process = installation.process
@@ -196,8 +194,6 @@ def test_a_port_that_is_none_is_said_in_one_line(tmp_path: Path, port: str) -> N
 
 
 def test_a_stop_during_the_start_leaves_nothing(tmp_path: Path) -> None:
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
     installation = Installation(tmp_path / "home")
     installation.start()
     process = installation.process
