@@ -1,0 +1,135 @@
+"""OpenAI-compatible servers: OpenAI, vLLM, Ollama, llama.cpp, DeepSeek, Qwen, and proxies.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from ai_gateway import prompts
+from ai_gateway.backends import http
+from ai_gateway.backends.openai_reply import HANDOFF_MARK, Reply
+from ai_gateway.errors import EndpointError, ErrorKind
+from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Role, Tell
+
+SYSTEM_PROMPT = (
+    "你是客服助手。用客户所用的语言，简短、准确、有礼貌地回答；不知道的不要编造。"
+    f"客户要求人工服务，或者你无法解决时，在回答末尾另起一行写 {HANDOFF_MARK}。"
+)
+# What the operator may set, passed on as it is.
+_PASSED_ON = ("temperature", "top_p", "max_tokens", "response_format", "tools", "tool_choice")
+# What a server may refuse; then it is left out from there on.
+_DROPPABLE = (
+    "stream_options",
+    "user",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "response_format",
+    "tool_choice",
+    "tools",
+)
+_ROLES = {Role.CONTACT: "user", Role.HOUSE: "assistant"}
+
+
+class OpenAI:
+    """POST <base_url>/chat/completions, always as a stream.
+
+    Options: `system_prompt`, `handoff_mark`, `json_answer` (the text is a JSON object with
+    `answer`, `intent`, `handoff`), `strip_think`, `vendor`, `history_turns`, `history_chars`,
+    `extra` (further fields of the request), and those that are passed on as they are.
+    """
+
+    name: ClassVar[str] = "openai"
+    required: ClassVar[tuple[str, ...]] = ("base_url",)
+
+    def __init__(self, config: EndpointConfig, client: httpx.AsyncClient) -> None:
+        self._config, self._client = config, client
+        self._url = http.join(config.base_url, "/chat/completions")
+        self._vendor = str(config.options.get("vendor") or _vendor_of(config.base_url))
+        self._refused: set[str] = set()
+
+    async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
+        request = self._request(prompt)
+        try:
+            return await self._ask(request, tell)
+        except EndpointError as error:
+            refused = self._named_in(error, request)
+            if not refused:
+                raise
+            self._refused.add(refused)
+            return await self._ask(self._request(prompt), tell)
+
+    async def _ask(self, request: dict[str, Any], tell: Tell) -> Answer:
+        key = self._config.api_key
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        told = ""
+        async with http.post(
+            self._client, self._url, json=request, headers=headers, config=self._config
+        ) as response:
+            reply = Reply(
+                response.status_code,
+                self._config.options,
+                vendor=self._vendor,
+                retry_after_s=http.retry_after_s(response.headers),
+            )
+            try:
+                async for chunk in http.chunks(response):
+                    reply.feed(chunk)
+                    if (text := reply.visible()) != told:
+                        tell(told := text)
+                    if reply.is_over:
+                        break
+            except (EndpointError, httpx.HTTPError) as error:
+                raise _with_part(error, reply) from error
+            return reply.end()
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        options = self._config.options
+        extra = options.get("extra")
+        request = {
+            "model": self._config.model,
+            "messages": self._messages(prompt),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "user": prompt.user,
+            **{name: options[name] for name in _PASSED_ON if name in options},
+            **(extra if isinstance(extra, dict) else {}),
+        }
+        return {n: v for n, v in request.items() if v != "" and n not in self._refused}
+
+    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        options = self._config.options
+        turns = prompts.window(
+            prompt,
+            max_turns=int(options.get("history_turns", prompts.MAX_TURNS)),
+            max_chars=int(options.get("history_chars", prompts.MAX_CHARS)),
+        )
+        system = str(options.get("system_prompt", SYSTEM_PROMPT))
+        head = [{"role": "system", "content": system}] if system else []
+        return head + [{"role": _ROLES[turn.role], "content": turn.text} for turn in turns]
+
+    def _named_in(self, error: EndpointError, request: dict[str, Any]) -> str:
+        """The field that a 400 complains of, where we can do without it."""
+        if error.kind != ErrorKind.INVALID_REQUEST:
+            return ""
+        return next((f for f in _DROPPABLE if f in request and f in error.detail), "")
+
+
+def _vendor_of(base_url: str) -> str:
+    host = urlsplit(base_url).hostname or ""
+    known = ("dashscope", "deepseek", "openai")
+    return next((vendor for vendor in known if vendor in host), "")
+
+
+def _with_part(error: Exception, reply: Reply) -> EndpointError:
+    """The failure of the transport, with the text that had come before it."""
+    if not isinstance(error, EndpointError):
+        kind = ErrorKind.TIMEOUT if isinstance(error, httpx.TimeoutException) else None
+        error = EndpointError(
+            kind or ErrorKind.INTERRUPTED, "idle" if kind else "stream_interrupted", str(error)
+        )
+    error.partial = reply.answer()
+    return error
