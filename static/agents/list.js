@@ -120,8 +120,7 @@ export class List {
 
   setCounts(counts) {
     for (const element of findAll("[data-count]", this.pane)) {
-      const count = counts[element.dataset.count];
-      if (count !== undefined) element.textContent = count;
+      element.textContent = counts[element.dataset.count] ?? 0;
     }
     show(find("#claim-next", this.scroll), counts.unassigned > 0);
   }

@@ -71,6 +71,9 @@ socket.on("removed", ({ conversation }) => {
   list.remove(conversation);
   if (pane.conversation?.id === conversation) pane.lost();
 });
+socket.on("error", (frame) => {
+  if (frame.code === "not_found" && !frame.client_id && ofOpen(frame)) pane.lost();
+});
 socket.on("counts", ({ counts }) => {
   list.setCounts(counts);
   if (counts.unread !== undefined) showUnread(counts.unread);

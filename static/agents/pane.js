@@ -8,7 +8,6 @@ import { clock, t } from "./format.js";
 import { applyState, tickQueue } from "./head.js";
 import { Tail } from "./sending.js";
 import { Thread } from "./thread.js";
-import { toast } from "./toasts.js";
 
 const SKELETON_MS = 300;
 
@@ -63,44 +62,50 @@ export class Pane {
     const { signal } = this.coming;
     const path = `/console/c/${number}`;
     if (push) history.pushState({ number }, "", `${path}?bucket=${this.list.bucket}`);
-    this.leave();
     this.list.select(number);
     document.body.classList.add("has-conversation");
-    const waiting = setTimeout(() => this.root.replaceChildren(clone("skeleton")), SKELETON_MS);
+    const waiting = setTimeout(() => this.blank("skeleton"), SKELETON_MS);
     try {
       this.draw(await fragment(`/console/fragments/c/${number}/`, signal));
     } catch (error) {
-      this.couldNotOpen(error);
+      this.couldNotOpen(error, number);
     } finally {
       clearTimeout(waiting);
     }
   }
 
+  /** What was open is left only when something else takes its place. */
+  blank(template) {
+    this.leave();
+    this.root.replaceChildren(clone(template));
+  }
+
   draw(html) {
+    this.leave();
     this.root.replaceChildren(parse(html));
     this.adopt();
     if (this.conversation) document.title = `${this.conversation.contact.name || t("visitor")} - Kefu`;
     if (matchMedia("(min-width: 768px)").matches) this.composer?.focus();
   }
 
-  couldNotOpen(error) {
+  couldNotOpen(error, number) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Refused)) throw error;
     if (error.status === 401) return this.onState("signedout");
-    if (error.status === 404 || error.status === 403) return this.root.replaceChildren(clone("not-found"));
-    toast(t("failed_action", { reason: error.reason }));
+    if (error.status === 404 || error.status === 403) return this.blank("not-found");
+    this.blank("failed");
+    find("[data-slot=reason]", this.root).textContent = error.reason;
+    find("[data-retry]", this.root).addEventListener("click", () => this.open(number, { push: false }));
   }
 
   /** It is no longer ours to see; what was typed stays as a draft. */
   lost() {
-    this.leave();
-    this.root.replaceChildren(clone("not-found"));
+    this.blank("not-found");
   }
 
   closeToList({ push = true } = {}) {
     this.coming?.abort();
-    this.leave();
-    this.root.replaceChildren(clone("start"));
+    this.blank("start");
     document.body.classList.remove("has-conversation");
     this.list.select(null);
     if (push) history.pushState({}, "", `/console/?bucket=${this.list.bucket}`);

@@ -101,7 +101,7 @@ function shown(item, conversation) {
 }
 
 function words(text) {
-  const span = document.createElement("i");
+  const span = document.createElement("span");
   span.className = "msg-wait";
   span.textContent = text;
   return span;
