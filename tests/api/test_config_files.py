@@ -157,7 +157,7 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path):
         ("channels:\n  - 5\n", 2, ["has to be a mapping"]),
         ("routing_rules:\n  - regex: x\n", 1, ["unknown list 'routing_rules'", "channels"]),
         ("teams:\n  - slug: a\n    slug: b\n", 3, ["stands here twice"]),
-        ("teams:\n  - slug: a\n  - slug: a\n", 3, ["line 2 already"]),
+        ("teams:\n  - slug: a\n  - slug: a\n", 3, ["already"]),
         ("teams:\n  - slug: &a x\n    name: *a\n", 3, ["aliases"]),
         ("teams:\n  - slug: [\n", 3, []),
         ("teams:\n  - slug: !!python/name:os.system x\n", 2, ["tag"]),
@@ -202,8 +202,8 @@ def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path):
     with pytest.raises(CommandError, match="No such file"):
         call_command("import_config", str(tmp_path / "none.yaml"))
     (tmp_path / "bytes.yaml").write_bytes(b"teams:\n\xff")
-    with pytest.raises(CommandError, match="bytes.yaml:2: not UTF-8"):
+    with pytest.raises(CommandError, match=r"bytes\.yaml:2: not UTF-8"):
         call_command("import_config", str(tmp_path / "bytes.yaml"))
     (tmp_path / "x.json").write_text('{"teams": [}')
-    with pytest.raises(CommandError, match="x.json:1: not JSON"):
+    with pytest.raises(CommandError, match=r"x\.json:1: not JSON"):
         call_command("import_config", str(tmp_path / "x.json"))
