@@ -13,7 +13,7 @@ RUN useradd --system --uid 10001 --home-dir /data --create-home kefu
 WORKDIR /kefu
 COPY --from=build /venv /venv
 COPY . .
-RUN python manage.py translations && python manage.py collectstatic --no-input \
+RUN python manage.py collectstatic --no-input \
     && python -m compileall -q kefu tickets channels_adapters ai_gateway agents
 USER kefu
 VOLUME /data

@@ -40,8 +40,7 @@ lint: install-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kefu tickets channels_adapters ai_gateway agents
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py translations --check
+	$(BIN)/python manage.py check_translations
 
 format: install-tests
 	@$(BIN)/ruff check --fix .

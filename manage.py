@@ -7,8 +7,8 @@ import sys
 
 # These ask no database, or bring their own.
 WITHOUT_SERVERS = {
-    "check", "collectstatic", "compilemessages", "diffsettings", "doctor", "help",
-    "makemessages", "makemigrations", "spectacular", "startapp", "translations", "up",
+    "check", "check_translations", "collectstatic", "compilemessages", "diffsettings", "doctor",
+    "help", "makemessages", "spectacular", "startapp", "up",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from django.utils.deprecation import MiddlewareMixin
 from tickets import tracing
 
 requests = logging.getLogger("kefu.requests")
+tasks = logging.getLogger("kefu.tasks")
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
 # Whole objects that libraries attach; they say who, what and where from in full.
@@ -155,7 +156,7 @@ def _send_trace_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
         headers["trace"] = tracing.current()
 
 
-_traces: dict[str, Any] = {}
+_running: dict[str, tuple[Any, float, int]] = {}
 
 
 @task_prerun.connect
@@ -163,14 +164,18 @@ def _take_trace_up(task_id: str, task: Any, **_: Any) -> None:
     given = getattr(task.request, "trace", None) or (task.request.headers or {}).get("trace")
     context = tracing.following(given or tracing.new())
     context.__enter__()
-    _traces[task_id] = context
+    # What nobody asked for is a sweep of the clock, every few seconds: no news.
+    _running[task_id] = (context, time.perf_counter(), logging.INFO if given else logging.DEBUG)
 
 
 @task_postrun.connect
-def _lay_trace_down(task_id: str, **_: Any) -> None:
-    context = _traces.pop(task_id, None)
-    if context:
-        context.__exit__(None, None, None)
+def _lay_trace_down(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
+    context, started, level = _running.pop(task_id, (None, 0.0, logging.DEBUG))
+    if context is None:
+        return
+    ms = round((time.perf_counter() - started) * 1000)
+    tasks.log(level, "%s %s", task.name, state or "ended", extra={"ms": ms})
+    context.__exit__(None, None, None)
 
 
 @setup_logging.connect

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import gc
 import os
 import resource
 import socket
@@ -54,18 +53,7 @@ def main() -> None:
         if options.fd is None
         else socket.socket(fileno=options.fd)
     )
-    server = uvicorn.Server(configuration())
-    calm_the_collector()
-    server.run(sockets=[listener])
-
-
-def calm_the_collector() -> None:
-    """Full collections of a process with thousands of sockets are its tail latency."""
-    from django.conf import settings  # named by now
-
-    gc.collect()
-    gc.freeze()  # what is there now stays: collections need not look at it
-    gc.set_threshold(*settings.GC_THRESHOLDS)
+    uvicorn.Server(configuration()).run(sockets=[listener])
 
 
 def configuration() -> uvicorn.Config:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from kefu import catalogue
 from kefu.embedded import EmbeddedServers
 
 _servers: EmbeddedServers | None = None
@@ -22,7 +21,6 @@ _servers: EmbeddedServers | None = None
 def pytest_load_initial_conftests() -> Iterator[None]:
     """A wrapper, to be before pytest-django's own hook of that name, which reads the settings."""
     _provide_servers()
-    catalogue.compile_all()  # the English pages need it
     return (yield)
 
 

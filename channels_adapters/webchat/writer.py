@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 from psycopg_pool import PoolTimeout
 
-from tickets import intake, metrics
+from tickets import intake, metrics, tracing
 from tickets.envelopes import InboundMessage, Received
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class Writer:
 def _commit(messages: list[InboundMessage]) -> list[Received]:
     """One transaction for all; where one of them is refused by the database, one for each."""
     try:
-        return intake.receive_now(messages, now=timezone.now())
+        with tracing.following(tracing.new()):
+            return intake.receive_now(messages, now=timezone.now())
     except DATABASE_AWAY as error:
         log.warning("the database is away: %s", type(error).__name__)
         connection.close()

@@ -5,7 +5,6 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from kefu import catalogue
 from tickets.models import Inbox
 
 
@@ -14,7 +13,6 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        catalogue.compile_all()
         call_command("migrate", interactive=False, verbosity=0)
         if os.environ.get("KEFU_DEMO") == "1" and (_is_empty() or _is_demo()):
             call_command("demo", verbosity=0)
