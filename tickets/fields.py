@@ -29,6 +29,9 @@ def cipher() -> MultiFernet:
 class EncryptedJSONField(models.TextField):
     """A JSON object, stored as one Fernet token. It cannot be searched, and is not meant to be."""
 
+    _pyi_private_set_type: Any  # django-stubs' words for what may be assigned and what is read
+    _pyi_private_get_type: Any
+
     def from_db_value(self, value: str | None, *args: object) -> dict[str, Any]:
         if not value:
             return {}

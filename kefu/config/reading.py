@@ -93,7 +93,7 @@ def _checked_json(text: str) -> str:
 def _refuse_aliases(text: str) -> None:
     """An alias may stand for itself, or grow beyond all memory; nobody needs one here."""
     for event in _events(text):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and event.start_mark:
             raise Problem(event.start_mark.line + 1, "aliases (*name) are not supported")
 
 

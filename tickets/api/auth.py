@@ -82,7 +82,7 @@ def principal_of(request: Request) -> Principal | None:
         return None
     principal: Principal | None = getattr(request, "_principal", None)
     if principal is None:
-        principal = request._principal = policy.principal_of(request.user)  # type: ignore[attr-defined]
+        principal = request._principal = policy.principal_of(request.user)
     return principal
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -16,7 +17,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from tickets.api import auth, idempotency, limits
-from tickets.api.errors import by_field, translated
+from tickets.api.errors import Refused, by_field, translated
 from tickets.api.parsers import BoundedJSONParser
 from tickets.api.renderers import SafeJSONRenderer
 from tickets.envelopes import Author
@@ -35,6 +36,7 @@ class ApiView(APIView):
     renderer_classes = [SafeJSONRenderer]
     parser_classes: list[type[BaseParser]] = [BoundedJSONParser]
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    request: Request
     _allowance: limits.Allowance | None = None
 
     @property
@@ -111,6 +113,8 @@ class ApiView(APIView):
             return work()
         except TicketsError as error:
             return self.handle_exception(translated(error))
+        except RequestDataTooBig as error:
+            return self.handle_exception(Refused(413, "too_large", str(error)))
         except DjangoValidationError as error:
             return self.handle_exception(by_field(error))
         except Exception as error:  # the outermost edge: DRF logs and answers what it can

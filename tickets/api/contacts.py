@@ -88,7 +88,8 @@ class ContactViews(ApiViewSet):
 
     @property
     def actor(self) -> User | None:
-        return User.objects.filter(pk=self.principal.user_id).first()
+        user_id = self.principal.user_id
+        return User.objects.get(pk=user_id) if user_id else None
 
     @extend_schema(
         parameters=[ContactFilters], responses={200: shapes.page_of(shapes.ContactShape)}

@@ -43,7 +43,7 @@ class IdField(serializers.RegexField):
     """An opaque id, a key, or a slug of the contract."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(ID_PATTERN, **{"max_length": 40, **options})
+        super().__init__(ID_PATTERN, **options)
 
 
 class TypedCharField(serializers.CharField):

@@ -1,6 +1,6 @@
 """The OpenAPI document: every operation with its refusals, ids and headers."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
@@ -40,7 +40,7 @@ class KefuSchema(AutoSchema):
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False  # our lists are pages, and each says so itself
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         codes = ["400", "401", "403", "404", "429"]
         if self.method != "GET":
