@@ -28,6 +28,8 @@ for _model in (TOTPDevice, StaticDevice, Group, User):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
+LogEntry._meta.verbose_name = LogEntry._meta.verbose_name_plural = _("操作日志")
+
 ROLE_LABELS = [
     (Role.AGENT.value, _("客服")),
     (Role.LEAD.value, _("组长")),

@@ -53,6 +53,10 @@ def stylesheet(_request: HttpRequest) -> str:
     return static("css/admin.css")
 
 
+def script(_request: HttpRequest) -> str:
+    return static("js/admin.js")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The menu for UNFOLD["SIDEBAR"]: the pages that exist, by group."""
     groups = []

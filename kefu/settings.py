@@ -1,4 +1,4 @@
-"""Settings of Kefu, in groups. Every value comes from the environment; docs/operations.md lists them."""
+"""Settings of Kefu, in groups, all from the environment; docs/operations.md lists them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ KEFU_HOME = Path(env.str("KEFU_HOME", default=str(BASE_DIR / ".local"))).absolut
 KEFU_DEMO = env.bool("KEFU_DEMO", default=False)
 KEFU_ROLE = env.str("KEFU_ROLE", default="")
 DEBUG = env.bool("DEBUG", default=False)
-# A laptop's key lives in KEFU_HOME (kefu.embedded makes it); production must name one (kefu.checks).
+# A laptop's key lives in KEFU_HOME (kefu.home makes it); production names one (kefu.checks).
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-only-for-commands-without-data")
 FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[SECRET_KEY])
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
@@ -293,6 +293,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/logo.svg"}],
     "SHOW_LANGUAGES": True,
     "STYLES": ["kefu.admin_site.stylesheet"],
+    "SCRIPTS": ["kefu.admin_site.script"],
     "ACCOUNT": {
         "navigation": [
             {"title": _("我的账号"), "link": "/account/"},
@@ -310,6 +311,8 @@ UNFOLD = {
 
 CHANNEL_ADAPTERS: dict[str, str] = {}
 AI_BACKENDS = {"openai": "ai_gateway.backends.openai.OpenAI"}
+AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
+AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from django.utils.translation.template import templatize
 ROOMS = ("kefu", "tickets", "channels_adapters", "ai_gateway", "agents", "templates")
 CATALOGUE = Path("locale/en/LC_MESSAGES/django.po")
 PARTS = Path("locale/parts")
+FOREIGN = Path("zh_Hans/LC_MESSAGES/django.po")  # below locale/: the Chinese of django-unfold
 
 _CALLS = {
     "_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext",

@@ -69,6 +69,8 @@ def _write(
     path.parent.mkdir(parents=True, exist_ok=True)
     catalogue.save(str(path))
     catalogue.save_as_mofile(str(path.with_suffix(".mo")))
+    foreign = path.parents[2] / translations.FOREIGN
+    polib.pofile(str(foreign)).save_as_mofile(str(foreign.with_suffix(".mo")))
 
 
 def _entry(source: Source, where: str, found: polib.POEntry | None) -> polib.POEntry:

@@ -1,0 +1,55 @@
+"""The administration in a browser: it works under its policy, and nothing is refused by it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.hands import log_in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def office(site, context):
+    """The administration, entered as the admin; what the policy refused is gathered."""
+    page = context(viewport={"width": 1440, "height": 900}).new_page()
+    refused: list[str] = []
+    page.on(
+        "console",
+        lambda line: refused.append(f"{line.location} {line.text}") if "Content Security Policy" in line.text else None,
+    )
+    page.goto(f"{site.url}/admin/")
+    log_in(page, "boss")
+    expect(page).to_have_url(re.compile(r"/admin/$"))
+    yield page
+    assert refused == []
+
+
+def test_lists_and_forms_work_under_the_policy(site, office, inbox):
+    office.goto(f"{site.url}/admin/tickets/inbox/")
+    expect(office.get_by_role("link", name="清禾官方客服").first).to_be_visible()
+    office.goto(f"{site.url}/admin/tickets/inbox/?q={inbox}")
+    office.get_by_role("link", name="清禾官方客服").first.click()
+
+    office.locator("[name=credential_identity_secret]").fill("a-secret-of-the-shop-7788")
+    office.locator("[name=_save]").first.click()
+    office.get_by_role("link", name="清禾官方客服").first.click()
+
+    expect(office.locator("[name=credential_identity_secret]")).to_have_attribute(
+        "placeholder", "…7788"
+    )
+
+
+def test_the_conversations_of_the_house_are_there_to_look_at(site, office):
+    office.goto(f"{site.url}/admin/tickets/conversation/")
+
+    expect(office.locator("#changelist")).to_be_visible()
+
+
+def test_the_second_factor_is_set_up_with_a_picture(site, office):
+    office.goto(f"{site.url}/account/two-factor/")
+
+    picture = office.locator("img.qr")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
