@@ -6,3 +6,6 @@ class AIGatewayConfig(AppConfig):
     name = "ai_gateway"
     verbose_name = _("机器人与 AI")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ai_gateway import checks  # noqa: F401  registers the checks; needs apps ready

@@ -30,9 +30,7 @@ def turns_of(messages: Iterable[Message]) -> tuple[Turn, ...]:
     )
 
 
-def window(
-    prompt: Prompt, *, max_turns: int = MAX_TURNS, max_chars: int = MAX_CHARS
-) -> list[Turn]:
+def window(prompt: Prompt, *, max_turns: int = MAX_TURNS, max_chars: int = MAX_CHARS) -> list[Turn]:
     """The newest turns that fit, and the question, which always stands last.
 
     Turns of one side that follow each other become one: some servers insist on alternation.

@@ -93,7 +93,14 @@ class EndpointConfig:
 
     def fingerprint(self) -> str:
         """Changes with anything that its backend was built from."""
-        parts = [self.backend, self.base_url, self.api_key, self.model, self.options, self.timeout_s]
+        parts = [
+            self.backend,
+            self.base_url,
+            self.api_key,
+            self.model,
+            self.options,
+            self.timeout_s,
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

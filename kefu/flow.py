@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agents import subscribers as agents
+from ai_gateway import subscribers as ai
 from channels_adapters import subscribers as channels
 from tickets import events
 from tickets import subscribers as ground
 
 FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageArrived: [ground.receive],
-    events.MessageReceived: [channels.show_received, agents.show_received],
+    events.MessageReceived: [channels.show_received, agents.show_received, ai.answer],
     events.ReplyPosted: [channels.show_reply, agents.show_reply],
     events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],

@@ -18,7 +18,7 @@ IDLE_S = 60.0  # between two bytes; above the keep-alives of all vendors (10 s)
 
 
 def join(base_url: str, path: str) -> str:
-    """The URL to call. A base that already ends in the path is taken as it is; /v1 is never added."""
+    """The URL to call. A base that ends in the path is taken as it is; /v1 is never added."""
     base = base_url.strip().rstrip("/")
     return base if base.endswith(path) else base + path
 

@@ -44,7 +44,7 @@ def classify_event(event: dict[str, Any], *, vendor: str = "") -> EndpointError:
     """An error that came in a stream, under an HTTP status that had said 200."""
     error = event["error"]
     code = error.get("code") if isinstance(error, dict) else None
-    status = int(code) if str(code).isdigit() else 500
+    status = int(str(code)) if str(code).isdigit() else 500
     return classify(status, event, vendor=vendor)
 
 

@@ -1,7 +1,7 @@
 """An endpoint: one AI service that we may ask, and how."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -49,14 +49,10 @@ class Endpoint(models.Model):
 
     slug = models.SlugField(_("标识"), max_length=40, unique=True)
     backend = models.CharField(_("类型"), max_length=40)
-    base_url = models.CharField(
-        _("地址"), max_length=500, blank=True, validators=[validate_url]
-    )
+    base_url = models.CharField(_("地址"), max_length=500, blank=True, validators=[validate_url])
     credentials = EncryptedJSONField(_("凭据"), default=dict, blank=True)
     model = models.CharField(_("模型"), max_length=120, blank=True)
-    options = models.JSONField(
-        _("选项"), default=dict, blank=True, validators=[validate_object]
-    )
+    options = models.JSONField(_("选项"), default=dict, blank=True, validators=[validate_object])
     timeout_s = models.FloatField(
         _("超时（秒）"),
         default=60,
@@ -96,12 +92,15 @@ class Endpoint(models.Model):
 
     @property
     def api_key(self) -> str:
-        key: str = self.credentials.get("api_key", "")
-        return key
+        return str(self._secrets().get("api_key", ""))
 
     @api_key.setter
     def api_key(self, key: str) -> None:
-        self.credentials = {**self.credentials, "api_key": key} if key else {}
+        kept: Any = {**self._secrets(), "api_key": key} if key else {}
+        self.credentials = kept
+
+    def _secrets(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", self.credentials)  # django-stubs see a text column
 
     def clean(self) -> None:
         if self.slug in self.fallbacks:

@@ -342,6 +342,7 @@ def return_to_bot(conversation: Conversation, *, by: Author, now: datetime) -> N
         raise IllegalStatus("returning to the bot", conversation.status)
     left = conversation.assignee_id
     _own(conversation, Status.BOT, OwnerKind.BOT)
+    conversation.waiting_since = None  # the bot goes on from the next message, not from an old one
     with lines.in_language_of(conversation.contact):
         threads.say(conversation, lines.returned_to_bot(), activity="bot", now=now, by=by)
     threads.save(conversation, *_OWNERSHIP)

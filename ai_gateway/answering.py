@@ -1,0 +1,156 @@
+"""The one story of this wing: a contact's message, and what the bot says to it."""
+
+import asyncio
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from ai_gateway import board, database, gateway, handoff, questions, registry
+from ai_gateway.errors import AllEndpointsFailed
+from ai_gateway.handoff import Reply
+from ai_gateway.models import Attempt
+from ai_gateway.questions import Question
+from ai_gateway.services import endpoints
+from tickets.envelopes import BOT
+from tickets.errors import LeaseLost
+from tickets.models import Conversation
+from tickets.services import conversations
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 3.0  # CELERY_BEAT_SCHEDULE
+SWEEP_MOST = 200  # conversations in one go
+
+
+async def answer(message_id: int) -> None:
+    """Answer a message: by a rule that comes first, an endpoint, a rule, or by handing off.
+
+    Stops at once unless the bot owns the conversation and no newer message came.
+    """
+    question = await database.run(questions.read, message_id)
+    while question and not board.board().holds(question):
+        entry = await board.board().take(question)
+        if entry:
+            await _answer(entry)
+            return
+        question = await database.run(questions.read, message_id)
+
+
+async def answer_and_close(message_id: int) -> None:
+    """`answer`, on an event loop that ends with it."""
+    try:
+        await answer(message_id)
+    finally:
+        await board.board().close()
+        await registry.close()
+
+
+async def _answer(entry: board.Entry) -> None:
+    question, attempts = entry.question, list[Attempt]()
+    try:
+        reply = handoff.by_first_rule(question, timezone.now())
+        reply = reply or await _think(entry, attempts)
+        await board.board().settled(entry)
+        await database.run(speak, question, reply, attempts, now=timezone.now())
+    except asyncio.CancelledError:
+        await database.run(_keep, question, attempts, now=timezone.now())
+    finally:
+        board.board().drop(entry)
+
+
+async def _think(entry: board.Entry, attempts: list[Attempt]) -> Reply:
+    """The endpoints' answer, or what is said without one. Never raises EndpointError."""
+    question = entry.question
+    if not question.chain:
+        return handoff.of_nothing(question, timezone.now())
+    left_s = (question.speak_by - timezone.now()).total_seconds()
+    call = gateway.Call(question.prompt, time.monotonic() + left_s, entry.tell, attempts)
+    try:
+        slug, answer = await gateway.ask(call, question.chain)
+    except AllEndpointsFailed as error:
+        log.warning("nobody answered message %s: %s", question.message.pk, error)
+        kind = error.failures[-1][1].kind
+        return handoff.of_failure(question, timezone.now(), call.told, kind)
+    return handoff.of_answer(answer, slug)
+
+
+@transaction.atomic
+def speak(question: Question, reply: Reply, attempts: list[Attempt], *, now: datetime) -> bool:
+    """Write the reply, and hand off where it says so; False where somebody else was faster.
+
+    What the bot has lost the right to say is kept for the agents by `post_reply`.
+    """
+    _keep(question, attempts, now=now)
+    conversation = Conversation.objects.select_for_update(no_key=True).get(
+        pk=question.conversation.pk
+    )
+    if questions.is_answered(question.message):
+        return False
+    if reply.source == "rules" and questions.burst_goes_on(question.message):
+        return False
+    if reply.text and not _said(conversation, question, reply, now):
+        return False
+    if reply.reason:
+        return conversations.hand_off(
+            conversation, reason=reply.reason, lease=question.lease, now=now
+        )
+    return True
+
+
+def _said(conversation: Conversation, question: Question, reply: Reply, now: datetime) -> bool:
+    try:
+        conversations.post_reply(
+            conversation,
+            author=BOT,
+            text=reply.text,
+            reply_to=question.message,
+            buttons=reply.buttons,
+            citations=reply.citations,
+            miss=reply.miss,
+            lease=question.lease,
+            now=now,
+        )
+    except LeaseLost:
+        return False
+    return True
+
+
+def _keep(question: Question, attempts: list[Attempt], *, now: datetime) -> None:
+    for attempt in attempts:
+        attempt.conversation, attempt.message = question.conversation, question.message
+    endpoints.keep_attempts(attempts, now=now)
+    attempts.clear()
+
+
+# Where no `ai` worker answered ----------------------------------------------------------------
+
+
+def sweep_after() -> timedelta:
+    """How long a contact may wait until the sweeper speaks: its next round would be too late."""
+    return timedelta(seconds=max(0.0, settings.AI_FIRST_TEXT_S - SWEEP_EVERY_S - 0.5))
+
+
+def answer_left_behind(now: datetime) -> int:
+    """Answer what lies unanswered and is in nobody's hand, by rules or by handing off.
+
+    Asks no endpoint: whoever should have asked it is dead, or too busy. Returns how many.
+    """
+    waiting = Conversation.objects.unanswered_since(now - sweep_after())
+    left = list(waiting.order_by("waiting_since")[:SWEEP_MOST])
+    in_hand = board.claimed(conversation.pk for conversation in left)
+    return sum(_speak_for(c, now) for c in left if c.pk not in in_hand)
+
+
+def _speak_for(conversation: Conversation, now: datetime) -> bool:
+    try:
+        question = questions.left_behind(conversation)
+        if question is None:
+            return False
+        return speak(question, handoff.without_endpoints(question, now), [], now=now)
+    except Exception:  # an outermost edge: one conversation must not stop the others
+        log.exception("conversation %s stays unanswered", conversation.pk)
+        return False

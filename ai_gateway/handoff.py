@@ -1,0 +1,114 @@
+"""What the bot says, and whether it gives the conversation to people; always with a reason."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from ai_gateway import rules
+from ai_gateway.errors import ErrorKind
+from ai_gateway.protocol import Answer
+from ai_gateway.questions import Question
+from ai_gateway.rule_engine import Match, Rule
+from tickets.events import HandoffReason
+
+MOST_MISSES = 2
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is to be written: words (or none), and the reason to hand off (or none).
+
+    `source` is the slug of the endpoint that spoke, or `rules`.
+    """
+
+    text: str = ""
+    buttons: tuple[str, ...] = ()
+    citations: tuple[Mapping[str, Any], ...] = ()
+    miss: bool = False
+    reason: HandoffReason | None = None
+    source: str = "rules"
+
+
+def by_first_rule(question: Question, now: datetime) -> Reply | None:
+    """The reply of a rule that comes before any endpoint."""
+    return _by_rule(question, now, first=True)
+
+
+def by_rule(question: Question, now: datetime) -> Reply | None:
+    """The reply of any rule."""
+    return _by_rule(question, now, first=False)
+
+
+def _by_rule(question: Question, now: datetime, *, first: bool) -> Reply | None:
+    found = rules.match(
+        question.rules,
+        question.texts,
+        inbox_id=question.conversation.inbox_id,
+        now=now,
+        only=_comes_first if first else _any,
+    )
+    return of_match(found) if found else None
+
+
+def _comes_first(rule: Rule) -> bool:
+    return rule.comes_first
+
+
+def _any(rule: Rule) -> bool:
+    return True
+
+
+def of_match(match: Match) -> Reply:
+    rule = match.rule
+    reason = HandoffReason.KEYWORD if rule.handoff else None
+    return Reply(rule.answer, rule.buttons, reason=reason)
+
+
+def of_answer(answer: Answer, source: str) -> Reply:
+    """What an endpoint said, and its own wish."""
+    reason = HandoffReason.BOT_ASKED if answer.wants_handoff else None
+    return Reply(answer.text, answer.suggested, answer.citations, reason=reason, source=source)
+
+
+def of_failure(
+    question: Question, now: datetime, told: str = "", kind: ErrorKind | None = None
+) -> Reply:
+    """Every endpoint failed, the last one by `kind`. What the contact has seen of an answer
+    stays, unless its own vendor took it back; people go on.
+    """
+    if told:
+        with _language_of(question):
+            taken_back = kind == ErrorKind.CONTENT_FILTER
+            words = _("抱歉，这个问题我无法回答。") if taken_back else f"{told} ……"
+        return Reply(words, reason=HandoffReason.BOT_FAILED, source="")
+    return by_rule(question, now) or Reply(reason=HandoffReason.BOT_FAILED)
+
+
+def _language_of(question: Question) -> AbstractContextManager[None]:
+    english = question.conversation.contact.language.lower().startswith("en")
+    return translation.override("en" if english else "zh-hans")
+
+
+def without_endpoints(question: Question, now: datetime) -> Reply:
+    """What is said where no endpoint could be asked in time, though there may be some."""
+    return of_failure(question, now) if question.chain else of_nothing(question, now)
+
+
+def of_nothing(question: Question, now: datetime) -> Reply:
+    """No endpoint to ask: a rule's answer, or a miss, and after too many of them people."""
+    reply = by_rule(question, now)
+    if reply:
+        return reply
+    if question.conversation.bot_misses + 1 >= MOST_MISSES:
+        return Reply(miss=True, reason=HandoffReason.MISSES)
+    with _language_of(question):
+        return Reply(
+            _("抱歉，我没有找到答案。您可以换个说法再问一次，或转人工客服。"),
+            (_("转人工"),),
+            miss=True,
+        )

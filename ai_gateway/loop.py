@@ -1,0 +1,58 @@
+"""The one event loop of an `ai` process. It holds the calls; Celery's threads only feed it.
+
+A thread for each held call would cost a hundred times the memory. What is lost with the process
+is answered by the sweeper: the row is the truth.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future, wait
+from typing import Any
+
+from django.conf import settings
+
+from ai_gateway import database
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_pid = 0
+_room = threading.BoundedSemaphore(settings.AI_MAX_IN_FLIGHT)
+_running: set[Future[None]] = set()
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    global _loop, _pid
+    with _lock:
+        if _loop is None or _pid != os.getpid():  # a fork has no threads of its parent's
+            _loop, _pid = asyncio.new_event_loop(), os.getpid()
+            database.use_threads_for(_loop)
+            threading.Thread(target=_loop.run_forever, name="ai-loop", daemon=True).start()
+        return _loop
+
+
+def start(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
+    """Begin the work on the loop. Waits while AI_MAX_IN_FLIGHT others are on their way."""
+    _room.acquire()
+    future = asyncio.run_coroutine_threadsafe(work, _own_loop())
+    _running.add(future)
+    future.add_done_callback(lambda done: _ended(done, name))
+    return future
+
+
+def _ended(future: Future[None], name: str) -> None:
+    _room.release()
+    _running.discard(future)
+    if not future.cancelled() and (error := future.exception()):
+        log.error("%s failed", name, exc_info=error)  # the sweeper answers
+
+
+def drain(timeout_s: float = DRAIN_S) -> None:
+    """Let what is on its way come to its end, but not for ever."""
+    wait(list(_running), timeout=timeout_s)

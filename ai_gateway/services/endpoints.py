@@ -1,0 +1,43 @@
+"""What is known of endpoints: which may be asked, and how they are."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from ai_gateway import registry
+from ai_gateway.errors import UnknownEndpoint
+from ai_gateway.models import Attempt, Endpoint
+from ai_gateway.protocol import EndpointConfig
+
+
+def chain(slug: str | None = None) -> list[EndpointConfig]:
+    """The named endpoint, or the default one, with its fallbacks: those that are configured.
+
+    Raises UnknownEndpoint where a name is given and no enabled endpoint has it.
+    """
+    rows = Endpoint.objects.chain(slug)
+    if slug and not rows:
+        raise UnknownEndpoint(slug)
+    return [config for row in rows if not registry.missing(config := row.config())]
+
+
+@transaction.atomic
+def save(endpoint: Endpoint) -> None:
+    """Store an endpoint; there is one default at most, the one named last."""
+    if endpoint.default:
+        Endpoint.objects.exclude(pk=endpoint.pk).filter(default=True).update(default=False)
+    endpoint.save()
+
+
+def keep_attempts(attempts: Iterable[Attempt], *, now: datetime) -> None:
+    """Store calls, and what they tell of their endpoints' health: a write only where it changes."""
+    kept = Attempt.objects.bulk_create(attempts)
+    latest = {a.endpoint: a for a in kept if a.outcome != Attempt.Outcome.CANCELLED}
+    for slug, attempt in latest.items():
+        failed = attempt.outcome == Attempt.Outcome.FAILED
+        health = Endpoint.Health.FAILING if failed else Endpoint.Health.OK
+        detail = f"{attempt.error_kind} {attempt.error_code}".strip()[:80]
+        Endpoint.objects.filter(slug=slug).exclude(health=health, health_detail=detail).update(
+            health=health, health_detail=detail, health_at=now
+        )

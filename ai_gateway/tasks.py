@@ -1,0 +1,35 @@
+"""The bot's work, off the queues."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from celery import shared_task
+from celery.signals import worker_shutdown
+from django.utils import timezone
+
+from ai_gateway import answering, loop
+
+
+@shared_task(bind=True)
+def answer_messages(self: Any, message_ids: Sequence[int]) -> None:
+    """Answer each of these; returns once they are in hand, not when they are answered.
+
+    Called as a plain function, or eagerly, it waits: there is no worker's loop then.
+    """
+    for message_id in message_ids:
+        if self.request.called_directly or self.request.is_eager:
+            async_to_sync(answering.answer_and_close)(message_id)
+        else:
+            loop.start(answering.answer(message_id), f"answering message {message_id}")
+
+
+@shared_task
+def answer_unanswered() -> None:
+    """What no `ai` worker has answered in time, also when none lives."""
+    answering.answer_left_behind(timezone.now())
+
+
+@worker_shutdown.connect
+def _finish_what_was_begun(**_: Any) -> None:
+    loop.drain()
