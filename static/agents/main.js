@@ -64,20 +64,19 @@ socket.on("state", ({ state, again, wasReady }) => {
 });
 socket.on("signedout", signIn);
 socket.on("conversation", ({ conversation }) => {
+  noteUnread(conversation.id, conversation.assignee === me.username && conversation.status !== "resolved" && conversation.unread > 0);
   list.update(conversation);
   pane.update(conversation);
 });
 socket.on("removed", ({ conversation }) => {
+  noteUnread(conversation, false);
   list.remove(conversation);
   if (pane.conversation?.id === conversation) pane.lost();
 });
 socket.on("error", (frame) => {
   if (frame.code === "not_found" && !frame.client_id && ofOpen(frame)) pane.lost();
 });
-socket.on("counts", ({ counts }) => {
-  list.setCounts(counts);
-  if (counts.unread !== undefined) showUnread(counts.unread);
-});
+socket.on("counts", ({ counts }) => list.setCounts(counts));
 socket.on("message", (frame) => ofOpen(frame) && pane.receive([frame.message]));
 socket.on("messages", (frame) => {
   if (!ofOpen(frame)) return;
@@ -101,6 +100,15 @@ async function catchUp() {
     // The next frame or reconnect brings it up to date.
   }
   dot.set(socket.isReady ? "live" : "offline");
+}
+
+const unreadOfMine = new Set();
+
+/** A console is told of every live conversation when it opens, so the set becomes complete by itself. */
+function noteUnread(id, isUnread) {
+  if (isUnread) unreadOfMine.add(id);
+  else unreadOfMine.delete(id);
+  showUnread(unreadOfMine.size);
 }
 
 function showUnread(count) {

@@ -1,7 +1,7 @@
 /* What an agent wrote and the server has not confirmed. Kept in storage, sent one by one for each conversation with
    its client_id, and sent again after every interruption: the server stores a client_id once. */
 
-import { load, save } from "./store.js";
+import { loadAll, remove, save } from "./store.js";
 
 const ACK_MS = 10_000;
 // These say "later": the message stays in the line.
@@ -10,12 +10,15 @@ const LATER = { rate_limited: 3, unavailable: 2 };
 export class Outbox extends EventTarget {
   constructor({ socket, username }) {
     super();
-    Object.assign(this, { socket, username, key: `kefu.outbox.${username}` });
-    this.items = load(this.key, []).map((item) => ({ ...item, state: item.state === "sending" ? "outbox" : item.state }));
+    Object.assign(this, { socket, prefix: `kefu.outbox.${username}.` });
+    // One key for each message: tabs do not write over each other, and both may send it, by the same client_id.
+    this.items = loadAll(this.prefix).filter(Boolean).sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
+    this.pause();
     socket.on("state", ({ state }) => (state === "live" ? this.pump() : this.pause()));
     socket.on("ack", (frame) => this.acked(frame));
     socket.on("error", (frame) => frame.client_id && this.refused(frame));
-    setInterval(() => this.resendLate(), 2000);
+    const timer = setInterval(() => this.resendLate(), 2000);
+    timer.unref?.();
   }
 
   of(conversation) {
@@ -113,15 +116,15 @@ export class Outbox extends EventTarget {
 
   take(clientId) {
     const item = this.items.find((one) => one.client_id === clientId);
-    if (item) {
-      this.items = this.items.filter((one) => one !== item);
-      this.changed(item);
-    }
+    if (!item) return undefined;
+    this.items = this.items.filter((one) => one !== item);
+    remove(this.prefix + clientId);
+    this.dispatchEvent(new CustomEvent("changed", { detail: item }));
     return item;
   }
 
   changed(item) {
-    save(this.key, this.items);
+    save(this.prefix + item.client_id, item);
     this.dispatchEvent(new CustomEvent("changed", { detail: item }));
   }
 }

@@ -28,3 +28,15 @@ export function remove(key) {
     // Nothing was stored then.
   }
 }
+
+/** What is stored under keys that begin so. */
+export function loadAll(prefix) {
+  let keys = [];
+  try {
+    keys = Object.keys(localStorage);
+  } catch {
+    // Only what this page remembers.
+  }
+  const all = new Set([...keys, ...memory.keys()]);
+  return [...all].filter((key) => key.startsWith(prefix)).map((key) => load(key));
+}

@@ -7,7 +7,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.hands import (
     AGENT_PASSWORD,
+    PIXEL,
     bubbles,
+    log_in,
     open_row,
     row,
     said_to_visitor,
@@ -131,3 +133,55 @@ def test_a_crash_of_the_server_loses_and_doubles_nothing(
         ["断网之前", "收到", "消息 1", "消息 2", "消息 3", "离线时写下"]
     )
     expect(said_to_visitor(shopper)).to_have_text(["收到", "离线时写下"], timeout=20_000)
+
+
+def test_a_picture_reaches_the_visitor(begun: Visit, console: Enter) -> None:
+    shopper = begun("有实物图吗")
+    page = console()
+    open_row(page, "有实物图吗")
+    picture = {"name": "实物.png", "mimeType": "image/png", "buffer": PIXEL}
+
+    page.set_input_files("#picture-input", files=[picture])
+    expect(page.locator("#composer-files .upload")).to_contain_text("实物.png")
+    expect(page.locator("#composer-files progress")).to_have_count(0)
+    write(page, "就是这款")
+
+    expect(said_to_visitor(shopper).last).to_have_text("就是这款")
+    expect(shopper.locator(".msg-staff img").last).to_have_js_property("naturalWidth", 1)
+    expect(page.locator("#messages .picture img")).to_have_js_property("naturalWidth", 1)
+
+
+def test_a_transfer_brings_the_note_and_the_conversation_to_the_colleague(
+    begun: Visit, console: Enter
+) -> None:
+    begun("我要换货")
+    colleague = console("/console/?bucket=mine", agent="lilei")
+    page = console()
+    open_row(page, "我要换货")
+
+    page.keyboard.press("Alt+KeyT")
+    page.locator("#transfer-list .pick", has_text="李雷").click()
+    page.fill("#transfer-note", "已核对订单")
+    page.click("#transfer-ok")
+
+    expect(page.locator("[data-slot=owner-text]")).to_have_text("李雷 接待")
+    row(colleague, "已核对订单").locator(".row").click()
+    expect(colleague.locator("#messages .note")).to_contain_text("已核对订单")
+
+
+def test_a_session_that_ends_while_typing_asks_to_log_in_and_keeps_the_draft(
+    begun: Visit, console: Enter
+) -> None:
+    begun("会话过期")
+    page = console()
+    open_row(page, "会话过期")
+    page.locator("#composer-text").fill("写到一半")
+
+    page.context.clear_cookies()
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
+    page.context.set_offline(False)
+    page.locator("#sign-in-link").click()
+    log_in(page, "xiaofang")
+
+    expect(page.locator("#composer-text")).to_have_value("写到一半")
