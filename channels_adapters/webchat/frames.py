@@ -94,7 +94,7 @@ def flag(frame: dict[str, Any], name: str) -> bool:
 
 
 def hello(frame: dict[str, Any]) -> Hello:
-    page = frame.get("page") or {}
+    page = {} if frame.get("page") is None else frame["page"]
     if not isinstance(page, dict):
         raise BadFrame("page is an object")
     conversation = frame.get("conversation")
