@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django_otp import DEVICE_ID_SESSION_KEY
 
 from tickets import policy
 from tickets.api.auth import bearer_token, principal_for_key
@@ -77,7 +78,9 @@ def _user_of(session_key: str | None) -> User | None:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user = auth.get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
+    # A session from before the second factor was required has none.
+    proven = not settings.REQUIRE_TWO_FACTOR or DEVICE_ID_SESSION_KEY in request.session
+    return user if isinstance(user, User) and user.is_active and proven else None
 
 
 def _is_same_origin(origin: str | None, host: str) -> bool:
