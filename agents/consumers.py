@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError, InterfaceError
@@ -38,6 +39,10 @@ async def _in_thread(function: Callable[..., T], *arguments: Any, **named: Any) 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
     """One open console. Nothing that a client sends ends it, but ten unreadable frames in a row."""
+
+    async def dispatch(self, message: Mapping[str, Any]) -> None:
+        """Without Channels' hop to a thread before each event: nothing here uses the database."""
+        await getattr(self, get_handler_name(message))(message)
 
     visa: doors.Visa  # from the moment the door opened
     agent_id = 0
@@ -166,24 +171,47 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         )
 
     async def _write(self, frame: frames.Write) -> None:
-        """The console that wrote gets the ack, all others the message; first what came before."""
+        """The console that wrote gets the ack, then, where it watches, the message like all others.
+
+        What came before it is told first, so that the numbers it sees have no gap.
+        """
         async with self._reading_logs:
             message = await _in_thread(desk.write, self.visa.user, frame, now=timezone.now())
             pk, seq = message.conversation_id, message.seq
             position = self._positions.get(pk)
-            if position is not None and position < seq:
-                await self._tell_news({pk: position}, but=message.public_id)
-                self._positions[pk] = max(self._positions.get(pk, seq), seq)
-            await self._tell(push.ack_frame(message))
+            ack = push.ack_frame(message)
+            if position is None or position >= seq:
+                await self._tell(ack)
+            else:
+                await self._tell_news({pk: position}, ack=ack)
 
     # Pushes
 
     async def console_changed(self, event: Mapping[str, Any]) -> None:
-        changed = event["conversations"]
+        changed, said = event["conversations"], event.get("said")
         self._changed_messages.update(event.get("messages", ()))
-        if watched := [pk for pk in changed if pk in self._positions]:
-            self._logs.add(watched)
+        last = dict(zip(changed, said, strict=True)) if said else {}
+        if behind := [pk for pk in changed if self._is_behind(pk, last.get(pk))]:
+            self._logs.add(behind)
         self._lists.add(changed)
+
+    def _is_behind(self, conversation_id: int, last_seq: int | None) -> bool:
+        """A watched log has, or may have, what this console was not told."""
+        position = self._positions.get(conversation_id)
+        return position is not None and (last_seq is None or position < last_seq)
+
+    async def console_said(self, event: Mapping[str, Any]) -> None:
+        """A new message of a watched log: told at once where it is the next one.
+
+        Where it is not, or while a reading is on its way, `console_changed` sees to it.
+        """
+        pk, seq = event["conversation"], event["seq"]
+        is_next = self._positions.get(pk) == seq - 1
+        if not is_next or self._reading_logs.locked():
+            return
+        if push.may_see(self.visa.principal, tuple(event["seen_by"])):
+            self._positions[pk] = seq
+            await self._tell(event["frame"])
 
     async def console_frame(self, event: Mapping[str, Any]) -> None:
         place = event.get("seen_by")
@@ -197,8 +225,10 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             }
             return not positions or await self._reads(self._tell_news, positions)
 
-    async def _tell_news(self, positions: dict[int, int], but: uuid.UUID | None = None) -> None:
-        """Send what came after these positions, and move them; `but`: our own, told by its ack."""
+    async def _tell_news(
+        self, positions: dict[int, int], *, ack: push.AckFrame | None = None
+    ) -> None:
+        """Send what came after these positions, and move them; an ack goes before its message."""
         changed, self._changed_messages = self._changed_messages, set()
         try:
             news = await _in_thread(
@@ -208,10 +238,14 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             self._changed_messages |= changed
             raise
         for pk, frame in news:
-            if frame["message"]["id"] != str(but):
-                await self._tell(frame)
+            if ack and frame["message"]["id"] == ack["id"]:
+                await self._tell(ack)
+                ack = None
+            await self._tell(frame)
             if pk in self._positions:
                 self._positions[pk] = max(self._positions[pk], frame["message"]["seq"])
+        if ack:  # of a conversation that was taken from us meanwhile
+            await self._tell(ack)
         if len(news) >= desk.LOG_MOST:
             self._logs.add(positions)
 

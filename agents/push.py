@@ -6,13 +6,14 @@ whom it may be seen, so that nobody is told of a conversation that was just take
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from tickets import push
 from tickets.models import Message
 from tickets.payloads import ConversationPayload, iso
 from tickets.policy import Principal
+from tickets.told import Told
 
 
 class Preview(TypedDict):
@@ -147,15 +148,46 @@ def may_see(principal: Principal, place: Place) -> bool:
     )
 
 
+def tell_said(messages: Sequence[Told]) -> None:
+    """Bring new messages to the consoles that look at their logs, then wake all that see them.
+
+    The word that wakes them names the last number of each log, so that a console to which
+    a message did not come reads it, and no other has to read.
+    """
+    push.many(
+        (push.conversation_group(one.conversation_id), _said(one, (one.team_id, one.assignee_id)))
+        for one in messages
+    )
+    places = {one.conversation_id: (one.team_id, one.assignee_id) for one in messages}
+    tell_changed(places, said={one.conversation_id: one.seq for one in messages})
+
+
+def _said(one: Told, place: Place) -> dict[str, Any]:
+    frame = {
+        "type": "message",
+        "conversation": one.payload["conversation"],
+        "message": one.payload,
+    }
+    return {
+        "type": "console.said",
+        "conversation": one.conversation_id,
+        "seq": one.seq,
+        "frame": frame,
+        "seen_by": list(place),
+    }
+
+
 def tell_changed(
     places: Mapping[int, Place],
     *,
     message_ids: Iterable[int] = (),
     also: Iterable[str] = (),
+    said: Mapping[int, int] | None = None,
 ) -> None:
     """Wake the consoles that see these conversations, and the groups `also`.
 
-    `places` by conversation; `message_ids`: messages that are not new but changed.
+    `places` by conversation; `message_ids`: messages that are not new but changed;
+    `said`: the last number of each log, where nothing but new messages is told.
     """
     by_group: dict[str, list[int]] = defaultdict(list)
     for conversation_id, (team_id, assignee_id) in places.items():
@@ -170,6 +202,7 @@ def tell_changed(
             "type": "console.changed",
             "conversations": ids,
             "messages": list(message_ids),
+            "said": [said[pk] for pk in ids] if said else [],
         }
         push.to_groups([group], message)
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from agents import push, tasks
 from tickets import push as ground
+from tickets import told
 from tickets.events import (
     ConversationChanged,
     ConversationHandedOff,
@@ -20,11 +21,11 @@ from tickets.models import Conversation
 
 
 def show_received(event: MessageReceived) -> None:
-    push.tell_changed(_places(event.conversation_ids))
+    push.tell_said(told.of(event))
 
 
 def show_reply(event: ReplyPosted) -> None:
-    push.tell_changed(_places([event.conversation_id]))
+    push.tell_said(told.of(event))
 
 
 def show_message(event: MessageChanged) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from tickets import push
+from tickets import push, told
 from tickets.events import (
     ContactMerged,
     ConversationChanged,
@@ -22,16 +22,23 @@ from tickets.services import conversations
 
 def show_received(event: MessageReceived) -> None:
     """The visitor's other sockets; the one that sent it leaves its own out."""
-    _show(Message.objects.filter(pk__in=event.message_ids))
+    _show(event)
 
 
 def show_reply(event: ReplyPosted) -> None:
-    _show(Message.objects.public().filter(pk=event.message_id))
+    _show(event)
 
 
-def _show(messages: QuerySet[Message]) -> None:
-    for contact_id, frame in message_frames(messages):
-        push.to_visitor(contact_id, frame)
+def _show(event: MessageReceived | ReplyPosted) -> None:
+    push.many(
+        (push.contact_group(one.contact_id), {"type": "visitor.frame", "frame": _frame(one)})
+        for one in told.of(event)
+        if one.is_public
+    )
+
+
+def _frame(one: told.Told) -> dict[str, Any]:
+    return {"type": "message", "message": one.payload, "skipped": one.skipped}
 
 
 def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:

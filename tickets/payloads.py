@@ -101,13 +101,15 @@ def message_status(message: Message) -> str:
     return message.status
 
 
+def message_extras(meta: dict[str, Any] | None) -> dict[str, Any]:
+    """What only some messages have."""
+    names = ("buttons", "citations", "activity", "unsent")
+    return {name: meta[name] for name in names if name in meta} if meta else {}
+
+
 def message_payload(message: Message) -> dict[str, Any]:
     """A message of `messages_for_payload`, as in contract §4; extras stand only where they are."""
-    extras = {
-        key: message.meta[key]
-        for key in ("buttons", "citations", "activity", "unsent")
-        if message.meta and key in message.meta
-    }
+    extras = message_extras(message.meta)
     if message.status == Message.Status.FAILED:
         extras["error"] = {"code": message.provider_code, "detail": message.provider_detail}
     return {

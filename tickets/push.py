@@ -46,6 +46,16 @@ def to_groups(groups: Iterable[str], message: dict[str, Any]) -> None:
             log.warning("a push to %s was lost: %s", group, error)
 
 
+def many(pushes: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """As `to_groups`, for many (group, message) at once and in their order."""
+    send_many_now = getattr(get_channel_layer(), "group_send_many_now", None)
+    if send_many_now:
+        send_many_now(pushes)
+        return
+    for group, message in pushes:
+        to_groups([group], message)
+
+
 def to_visitor(contact_id: int, frame: dict[str, Any]) -> None:
     to_groups([contact_group(contact_id)], {"type": "visitor.frame", "frame": frame})
 

@@ -7,6 +7,7 @@ belongs to whom is computed from the links that stand, so an undo is a link revo
 """
 
 from typing import Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -54,7 +55,11 @@ class Contact(models.Model):
     @property
     def display_name(self) -> str:
         """The name, or 访客 and the end of the id, as everywhere on the screen."""
-        return self.name or f"访客 {str(self.public_id)[-4:].upper()}"
+        return self.display_name_of(self.name, self.public_id)
+
+    @staticmethod
+    def display_name_of(name: str, public_id: UUID) -> str:
+        return name or f"访客 {str(public_id)[-4:].upper()}"
 
 
 class ContactIdentity(models.Model):
