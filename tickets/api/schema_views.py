@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+)
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -27,7 +31,7 @@ class SchemaView(CountedView, SpectacularAPIView):
 
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
-    renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
+    renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer2, OpenApiJsonRenderer]
 
 
 @extend_schema(exclude=True)
