@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, IntegerField, OrderBy, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    ExpressionWrapper,
+    F,
+    JSONField,
+    OrderBy,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.utils.dateparse import parse_datetime
 
 from tickets import policy
@@ -20,8 +29,8 @@ from tickets.policy import Principal
 
 MINE, UNASSIGNED, TEAM, ALL = BUCKETS = ("mine", "unassigned", "team", "all")
 PAGE = 25
-# Nobody reads a list that long: from here on the number is shown as 1万+.
-MOST_COUNTED = 10_000
+# Where more are live than that, the numbers are of so many of them; nobody reads such lists.
+MOST_COUNTED = 50_000
 
 # How a list may be ordered: columns, "-" for descending. The last one makes it unique.
 SORTS: dict[str, tuple[str, ...]] = {
@@ -98,27 +107,30 @@ def buckets_of(conversation: Conversation, principal: Principal) -> list[str]:
 # How many -------------------------------------------------------------------------------------
 
 
-class _Counted(Subquery):
-    """How many rows a query has; it stops counting at MOST_COUNTED."""
+class _Counts(Subquery):
+    """{"all", "mine", …}: the visible live conversations, gone through once."""
 
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
-    output_field = IntegerField()
+    output_field = JSONField()
 
-    def __init__(self, conversations: QuerySet[Conversation]) -> None:
-        super().__init__(conversations.order_by().values("pk")[:MOST_COUNTED])
-
-
-def count_expressions(principal: Principal) -> dict[str, Subquery]:
-    """Annotations `count_<bucket>`, so that one query of anything brings all the numbers."""
-    numbers: dict[str, Subquery] = {
-        f"count_{bucket}": _Counted(members(bucket, principal)) for bucket in BUCKETS
-    }
-    return numbers | {"count_unread": _Counted(members(MINE, principal).filter(unread__gt=0))}
+    def __init__(self, principal: Principal) -> None:
+        parts = {bucket: rule(bucket, principal) for bucket in BUCKETS if bucket != ALL}
+        parts["unread"] = parts[MINE] & Q(unread__gt=0)
+        marks = {name: ExpressionWrapper(part, BooleanField()) for name, part in parts.items()}
+        seen = members(ALL, principal).order_by().annotate(**_named(marks))
+        super().__init__(seen.values(*_named(marks))[:MOST_COUNTED])
+        numbers = ", ".join(f"'{name}', COUNT(*) FILTER (WHERE {name}_)" for name in marks)
+        counted = f"jsonb_build_object('{ALL}', COUNT(*), {numbers})"
+        self.template = f"(SELECT {counted} FROM (%(subquery)s) AS seen)"  # noqa: S608  our names
 
 
-def counts(row: Any) -> dict[str, int]:
-    """The numbers of a row that was annotated with `count_expressions`."""
-    return {bucket: getattr(row, f"count_{bucket}") for bucket in BUCKETS}
+def _named(marks: dict[str, Any]) -> dict[str, Any]:
+    """Column names that no model has."""
+    return {f"{name}_": mark for name, mark in marks.items()}
+
+
+def count_expression(principal: Principal) -> Subquery:
+    """All the numbers, and `unread` of one's own, for one query of anything to bring along."""
+    return _Counts(principal)
 
 
 # One page -------------------------------------------------------------------------------------

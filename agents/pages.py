@@ -50,7 +50,7 @@ def frame(desk: Desk, listing: buckets.Listing) -> Context:
         "sort": listing.sort,
         "unread": listing.unread,
         "status": listing.status,
-        "counts": buckets.counts(row) | {"unread": row.count_unread},
+        "counts": row.counts,
         "teams": row.all_teams,
         "agents": [_colleague(person, there) for person in row.colleagues],
     }
@@ -72,7 +72,7 @@ def _with_frame(principal: Principal) -> QuerySet[Agent]:
         own_teams=ArraySubquery(own_teams),
         all_teams=ArraySubquery(teams),
         colleagues=ArraySubquery(_colleagues()),
-        **buckets.count_expressions(principal),
+        counts=buckets.count_expression(principal),
     )
 
 

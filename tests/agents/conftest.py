@@ -58,6 +58,13 @@ class Console(WebsocketCommunicator):
         await self.say(type, **fields)
         return await self.until(answer)
 
+    async def hear_answer(self, type: str, **fields: Any) -> dict[str, Any]:
+        """The ack or error to a message."""
+        await self.say(type, **fields)
+        while (frame := await self.hear())["type"] not in ("ack", "error"):
+            pass
+        return frame
+
     async def rest(self, quiet_s: float = QUIET_S) -> list[dict[str, Any]]:
         """All that comes until nothing comes for a while."""
         frames = []
