@@ -100,6 +100,8 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "max_size": env.int("DATABASE_POOL_SIZE", default=24),
     "timeout": 10,
 }
+# The pool looks at a connection before it hands it out: PostgreSQL may have been restarted.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Redis and queues -----------------------------------------------------------------------------
 
@@ -317,5 +319,6 @@ AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` p
 # Logging --------------------------------------------------------------------------------------
 
 LOGGING_CONFIG = "kefu.logging.configure"
+LOGGING = {"version": 1}  # Django calls LOGGING_CONFIG only where there is something here
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")  # or json, one object a line
