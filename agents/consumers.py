@@ -203,15 +203,15 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     async def console_said(self, event: Mapping[str, Any]) -> None:
         """A new message of a watched log: told at once where it is the next one.
 
-        Where it is not, or while a reading is on its way, `console_changed` sees to it.
+        Where it is not, the reading on its way has told it, or `console_changed` sees to it.
         """
         pk, seq = event["conversation"], event["seq"]
-        is_next = self._positions.get(pk) == seq - 1
-        if not is_next or self._reading_logs.locked():
+        if not push.may_see(self.visa.principal, tuple(event["seen_by"])):
             return
-        if push.may_see(self.visa.principal, tuple(event["seen_by"])):
-            self._positions[pk] = seq
-            await self._tell(event["frame"])
+        async with self._reading_logs:
+            if self._positions.get(pk) == seq - 1:
+                self._positions[pk] = seq
+                await self._tell(event["frame"])
 
     async def console_frame(self, event: Mapping[str, Any]) -> None:
         place = event.get("seen_by")
