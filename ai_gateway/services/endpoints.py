@@ -9,6 +9,7 @@ from ai_gateway import registry
 from ai_gateway.errors import UnknownEndpoint
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import EndpointConfig
+from tickets import metrics
 
 
 def chain(slug: str | None = None) -> list[EndpointConfig]:
@@ -33,6 +34,9 @@ def save(endpoint: Endpoint) -> None:
 def keep_attempts(attempts: Iterable[Attempt], *, now: datetime) -> None:
     """Store calls, and what they tell of their endpoints' health: a write only where it changes."""
     kept = Attempt.objects.bulk_create(attempts)
+    for attempt in kept:
+        metrics.ai_requests.labels(attempt.endpoint, attempt.outcome).inc()
+        metrics.ai_latency.labels(attempt.endpoint).observe(attempt.latency_ms / 1000)
     latest = {a.endpoint: a for a in kept if a.outcome != Attempt.Outcome.CANCELLED}
     for slug, attempt in latest.items():
         failed = attempt.outcome == Attempt.Outcome.FAILED

@@ -1,0 +1,180 @@
+"""机器人与 AI in the admin: endpoints, answer rules, and what came of the calls."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
+
+from ai_gateway import registry
+from ai_gateway.models import AnswerRule, Attempt, Endpoint
+from ai_gateway.services import endpoints
+from tickets.admin.base import KefuAdmin, ReadOnlyAdmin
+from tickets.fields import masked
+
+
+class LinesField(forms.CharField):
+    """A list of strings, one a line."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(), **values)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+class EndpointForm(forms.ModelForm):
+    """The key goes in and never comes out: an empty field leaves the stored one as it is."""
+
+    backend = forms.ChoiceField(label=_("类型"), widget=UnfoldAdminSelectWidget())
+    api_key = forms.CharField(label=_("密钥"), required=False, max_length=500)
+    clear_key = forms.MultipleChoiceField(
+        label=_("清除已保存的密钥"),
+        required=False,
+        choices=[("api_key", _("清除"))],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+    )
+    fallbacks = LinesField(label=_("备用接口"), help_text=_("按顺序，每行一个标识"))
+
+    class Meta:
+        model = Endpoint
+        fields = [
+            "slug",
+            "backend",
+            "base_url",
+            "model",
+            "options",
+            "timeout_s",
+            "fallbacks",
+            "default",
+            "enabled",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = {*registry.names(), self.instance.backend} - {""}
+        stored = self.instance.api_key
+        hint = {"placeholder": masked(stored) if stored else "", "autocomplete": "new-password"}
+        self.fields["backend"].choices = [(name, name) for name in sorted(names)]  # type: ignore[attr-defined]
+        self.fields["api_key"].widget = UnfoldAdminPasswordWidget(attrs=hint, render_value=False)
+        self.fields["api_key"].help_text = _("已保存，不填则不变") if stored else ""
+        self.fields["options"].required = False
+
+    def clean_options(self) -> Any:
+        return self.cleaned_data["options"] or {}
+
+    def clean_fallbacks(self) -> list[str]:
+        slugs: list[str] = self.cleaned_data["fallbacks"]
+        known = set(Endpoint.objects.filter(slug__in=slugs).values_list("slug", flat=True))
+        if unknown := [slug for slug in slugs if slug not in known]:
+            raise forms.ValidationError(_("没有这个接口：%(slug)s"), params={"slug": unknown[0]})
+        return slugs
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # One default at most: saving makes room for it (services.endpoints.save).
+        return {*super()._get_validation_exclusions(), "default"}  # type: ignore[misc]
+
+    def save(self, commit: bool = True) -> Any:
+        if self.cleaned_data["clear_key"]:
+            self.instance.api_key = ""
+        if key := self.cleaned_data["api_key"]:
+            self.instance.api_key = key
+        return super().save(commit)
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(KefuAdmin):
+    form = EndpointForm
+    list_display = ("slug", "backend", "model", "shows_state", "default", "enabled", "updated_at")
+    list_filter = ("backend", "enabled", "health")
+    search_fields = ("slug", "model", "base_url")
+    ordering = ("slug",)
+    secret_fields = ("api_key",)
+    readonly_fields = ("shows_state", "health_at")
+    fieldsets = (
+        (None, {"fields": ("slug", "backend", "base_url", "model", "enabled", "default")}),
+        (_("凭据"), {"fields": ("api_key", "clear_key")}),
+        (_("调用"), {"fields": ("options", "timeout_s", "fallbacks")}),
+        (_("状态"), {"fields": ("shows_state", "health_at")}),
+    )
+
+    @display(description=_("状态"))
+    def shows_state(self, endpoint: Endpoint) -> str:
+        if lacks := registry.missing(endpoint.config()):
+            return str(_("未配置：缺少 %(what)s")) % {"what": ", ".join(lacks)}
+        detail = f" ({endpoint.health_detail})" if endpoint.health_detail else ""
+        return f"{endpoint.get_health_display()}{detail}"
+
+    def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
+        endpoints.save(obj)
+
+
+class AnswerRuleForm(forms.ModelForm):
+    keywords = LinesField(label=_("关键词"), help_text=_("每行一个，不分大小写和全角半角"))
+    questions = LinesField(label=_("相似问法"), help_text=_("每行一个"))
+    buttons = LinesField(label=_("按钮"), help_text=_("每行一个，点击即发送"))
+
+    class Meta:
+        model = AnswerRule
+        fields = [
+            "name",
+            "keywords",
+            "regex",
+            "questions",
+            "answer",
+            "buttons",
+            "handoff",
+            "inbox",
+            "priority",
+            "first",
+            "hours",
+            "enabled",
+        ]
+
+
+@admin.register(AnswerRule)
+class AnswerRuleAdmin(KefuAdmin):
+    form = AnswerRuleForm
+    list_display = ("name", "inbox", "priority", "handoff", "first", "enabled", "updated_at")
+    list_select_related = ("inbox",)
+    list_filter = ("enabled", "handoff", "first", "inbox")
+    search_fields = ("name", "answer", "regex")
+    ordering = ("-priority", "name")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled")}),
+        (_("客户说"), {"fields": ("keywords", "regex", "questions")}),
+        (_("回答"), {"fields": ("answer", "buttons", "handoff")}),
+        (_("适用"), {"fields": ("inbox", "hours", "priority", "first")}),
+    )
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "endpoint",
+        "outcome",
+        "error_kind",
+        "error_code",
+        "first_text_ms",
+        "latency_ms",
+        "conversation",
+    )
+    list_select_related = ("conversation",)
+    list_filter = ("outcome", "error_kind", "endpoint")
+    search_fields = ("endpoint", "request_id")
+    ordering = ("-pk",)
