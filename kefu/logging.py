@@ -95,7 +95,7 @@ def configure(_given: Mapping[str, Any]) -> None:
     lines = JsonLines if settings.LOG_FORMAT == "json" else TextLines
     quiet = (
         *("httpx", "httpcore", "asyncio", "uvicorn.access", "uvicorn.error", "daphne", "PIL"),
-        *("celery.app.trace", "celery.worker.strategy", "celery.beat"),
+        *("celery.app.trace", "celery.worker.strategy", "celery.beat", "axes"),
     )
     logging.config.dictConfig(
         {
@@ -139,12 +139,21 @@ class TraceMiddleware(MiddlewareMixin):
 
 
 def _log_request(request: HttpRequest, response: HttpResponse, started: float) -> None:
-    route = request.resolver_match.route if request.resolver_match else "(no route)"
-    ms = round((time.perf_counter() - started) * 1000)
-    quiet = route in ("healthz", "readyz", "metrics")
+    route, quiet = _route_of(request)
     level = logging.DEBUG if quiet and response.status_code < 400 else logging.INFO
+    ms = round((time.perf_counter() - started) * 1000)
     fields = {"status": response.status_code, "ms": ms}
-    requests.log(level, "%s /%s", request.method, route, extra=fields)
+    requests.log(level, "%s %s", request.method, route, extra=fields)
+
+
+def _route_of(request: HttpRequest) -> tuple[str, bool]:
+    """Where it went, and whether that is no news: probes and files of ours."""
+    if request.path_info in ("/healthz", "/readyz", "/metrics"):
+        return request.path_info, True
+    if request.path_info.startswith(settings.STATIC_URL):
+        return settings.STATIC_URL, True
+    match = request.resolver_match
+    return (f"/{match.route}", False) if match else ("(no route)", False)
 
 
 @before_task_publish.connect

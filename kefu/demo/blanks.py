@@ -46,7 +46,7 @@ def draw(random: Random, agent: str) -> Blanks:
             "email": f"purchase{number % 1000}@example.com",
             "model": random.choice(MODELS),
             "order": f"QH2026{number}",
-            "price": str(random.choice((1699, 1899, 1999, 2199))),
+            "price": str(random.choice((1599, 1699, 1899))),
             "surname": random.choice(SURNAMES),
             "tail": str(random.randrange(1000, 10000)),
         }

@@ -202,10 +202,10 @@ class _Rehearsal:
         return plan
 
     def _part_of_people(self) -> tuple[Line, ...]:
-        """As far as the status: open ends with the contact's word (mostly), waiting with ours."""
+        """As far as the status: open ends with the contact's word, waiting with ours."""
         if self.status == Status.RESOLVED:
             return self.scene.people
-        last = "c" if self.status == Status.OPEN and self.random.random() < 0.75 else "a"
+        last = "c" if self.status == Status.OPEN else "a"
         ends = [i + 1 for i, (who, _) in enumerate(self.scene.people) if who == last]
         return self.scene.people[: self.random.choice(ends)]
 

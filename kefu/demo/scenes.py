@@ -25,7 +25,7 @@ SCENES = (
         ("c", "你好，家里客厅 {area} 平，养了一只猫，选哪款净化器合适？"),
         ("b", "您好！{area} m² 推荐 AirPure 3，颗粒物 CADR 520 m³/h，配 F3 复合滤芯对猫毛和异味都有效。"),
         ("c", "晚上开着吵不吵，宝宝睡觉轻"),
-        ("b", "睡眠档 32 dB(A)，相当于翻书声，屏幕和指示灯会自动熄灭。"),
+        ("b", "睡眠档 22 dB(A)，比翻书声还轻，屏幕和指示灯会自动熄灭。"),
     ), (
         ("c", "想让人给我讲讲两款差多少"),
         ("a", "您好，我是{agent}。AirPure 3 比 AirPure 2 多了甲醛分解层和激光颗粒物传感器，{area} 平的客厅建议直接上 3。"),
@@ -88,7 +88,7 @@ SCENES = (
     )),
     Scene("aftersale", "退款", (
         ("c", "我想退货，{model}买回来发现噪音比我想的大"),
-        ("b", "签收 7 天内可以无理由退货。请在「我的订单」点「申请退货」，运费我们承担。"),
+        ("b", "签收 30 天内可以无理由退货。请在「我的订单」点「申请退货」，运费我们承担。"),
         ("c", "包装箱扔了还能退吗"),
     ), (
         ("a", "您好，箱子丢了也可以退，我们寄一个空箱给您，快递员上门时一起打包。"),
@@ -213,6 +213,6 @@ SCENES = (
     ), (
         ("a", "Hello, this is {agent}. Orders to Hong Kong come with a UK (type G) plug, 220–240 V."),
         ("c", "Great. And the warranty?"),
-        ("a", "Two years, served by our partner in Kwun Tong. I can send you the address."),
+        ("a", "Three years, served by our partner in Kwun Tong. I can send you the address."),
     )),
 )  # fmt: skip
