@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -479,8 +480,8 @@ async def test_a_hand_off_shows_in_the_counts(
 
 
 @sync_to_async
-def let_in(allowed: bool, *, sparing: int = 0) -> None:
-    """Whether the test's database takes connections; those that stand are cut, but one."""
+def let_in(allowed: bool) -> None:
+    """Whether the test's database takes connections; those that stand are cut."""
     given = connection.get_connection_params()
     given = {key: given[key] for key in ("host", "port", "user", "password") if key in given}
     name = connection.settings_dict["NAME"]
@@ -488,21 +489,25 @@ def let_in(allowed: bool, *, sparing: int = 0) -> None:
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
         if not allowed:
             admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = %s AND pid <> %s",
-                [name, sparing],
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
             )
+
+
+@pytest.fixture
+def reconnected(transactional_db: None) -> Iterator[None]:
+    """The connection of pytest's own thread was cut too: it needs another to tidy up with."""
+    yield
+    connections.close_all()
 
 
 @pytest.mark.slow
 async def test_while_the_database_is_away_the_console_stays_and_says_so(
-    console: OpenConsole, agent: User, conversation: Conversation
+    console: OpenConsole, agent: User, conversation: Conversation, reconnected: None
 ) -> None:
     desk = await console(agent)
     reply = {"conversation": str(conversation.public_id), "client_id": new_id(), "text": "您好"}
 
-    own = connection.connection  # that of pytest's own thread, which has to live on
-    await let_in(False, sparing=own.info.backend_pid if own else 0)
+    await let_in(False)
     try:
         await desk.say("message", **reply)
         frame = await desk.receive_json_from(timeout=30)
