@@ -123,7 +123,7 @@ def post_reply(
     """
     with transaction.atomic():
         conversation = threads.lock(conversation)
-        if client_id and (known := _already_posted(author, client_id)):
+        if client_id and (known := _already_posted(conversation, author, client_id)):
             return known
         if if_last_seq is not None and if_last_seq < conversation.last_seq:
             raise MovedOn(conversation.last_seq)
@@ -158,9 +158,11 @@ def add_note(conversation: Conversation, *, author: Author, text: str, now: date
     return post_reply(conversation, author=author, text=text, note=True, now=now)
 
 
-def _already_posted(author: Author, client_id: str) -> Message | None:
+def _already_posted(conversation: Conversation, author: Author, client_id: str) -> Message | None:
+    """A person's ids are their own everywhere; a program's, which has none, in a conversation."""
     if author.user_id is None:
-        return None
+        said = conversation.messages.filter(author_kind=author.kind, author_user=None)
+        return said.filter(client_id=client_id).first()
     return Message.objects.filter(author_user_id=author.user_id, client_id=client_id).first()
 
 
