@@ -20,8 +20,8 @@ export function keep(conversation, mode, text) {
   else remove(key(conversation, mode));
 }
 
-export function hasDraft(conversation) {
-  return Boolean(draftOf(conversation, "reply") || draftOf(conversation, "note"));
+export function anyDraft(conversation) {
+  return draftOf(conversation, "reply") ?? draftOf(conversation, "note");
 }
 
 export function modeOf(conversation) {

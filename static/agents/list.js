@@ -3,6 +3,7 @@
 import { fragment } from "./api.js";
 import { find, findAll, parse, show, slot } from "./dom.js";
 import { clock, t } from "./format.js";
+import { belongsToInputMethod } from "./ime.js";
 import { fillDraft, fillRow, rowElement, select, setTyping, tick } from "./row.js";
 
 const MOST_ROWS = 200;
@@ -19,9 +20,11 @@ export class List {
     this.scroll.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.scroll.addEventListener("pointermove", () => { this.pointerAt = Date.now(); }, { passive: true });
     this.scroll.addEventListener("pointerleave", () => { this.pointerAt = 0; this.settle(); });
+    this.scroll.addEventListener("keydown", (event) => this.onKey(event));
     this.pill.addEventListener("click", () => this.scroll.scrollTo({ top: 0, behavior: "smooth" }));
     setInterval(() => this.tick(), 20_000);
     this.showFilters();
+    this.afterChange();
     this.tick();
   }
 
@@ -110,12 +113,25 @@ export class List {
 
   afterChange() {
     show(find("#list-empty", this.scroll), this.rows.length === 0);
-    select(this.list, this.selected);
+    this.select(this.selected);
   }
 
+  /** One row is in the tab order, the open one or the first; arrows move between rows. */
   select(number) {
     this.selected = number;
     select(this.list, number);
+    const rows = this.rows;
+    const entry = rows.find((row) => row.dataset.number === String(number)) ?? rows[0];
+    for (const row of rows) slot(row, "link").tabIndex = row === entry ? 0 : -1;
+  }
+
+  onKey(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const row = event.target.closest(".row-item");
+    if (!step || !row || belongsToInputMethod(event)) return;
+    event.preventDefault();
+    const next = this.rows[this.rows.indexOf(row) + step];
+    if (next) slot(next, "link").focus();
   }
 
   setCounts(counts) {

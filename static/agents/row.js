@@ -1,7 +1,7 @@
 /* One conversation of the list: a clone of components/row.html, filled and refilled. */
 
 import { clone, findAll, say, show, slot } from "./dom.js";
-import { hasDraft } from "./drafts.js";
+import { anyDraft } from "./drafts.js";
 import { initial, setHue, t, waited, when } from "./format.js";
 import { setDisc } from "./bubble.js";
 
@@ -41,9 +41,18 @@ function remember(element, row) {
 
 function fillPreview(element, { direction, text }) {
   for (const name of PREVIEWS) show(slot(element, `from-${name}`), direction === name);
+  slot(element, "preview").dataset.text = text;
+  showPreview(element);
+}
+
+/** That somebody types comes first, then one's own draft, then the last line. */
+function showPreview(element) {
   const preview = slot(element, "preview");
-  preview.dataset.text = text;
-  if (!slot(element, "link").classList.contains("is-typing")) preview.textContent = text;
+  preview.dataset.text ??= preview.textContent;
+  const isTyping = slot(element, "link").classList.contains("is-typing");
+  const draft = isTyping ? null : anyDraft(element.dataset.id);
+  show(slot(element, "draft"), draft);
+  preview.textContent = isTyping ? t("typing") : draft?.text ?? preview.dataset.text;
 }
 
 function fillState(element, row) {
@@ -67,7 +76,7 @@ export function labelElement(name) {
 }
 
 export function fillDraft(element) {
-  show(slot(element, "draft"), hasDraft(element.dataset.id));
+  showPreview(element);
 }
 
 /** The running words: how long ago, how long waiting. */
@@ -82,9 +91,7 @@ export function tick(element) {
 
 export function setTyping(element, on) {
   slot(element, "link").classList.toggle("is-typing", on);
-  const preview = slot(element, "preview");
-  preview.dataset.text ??= preview.textContent;
-  preview.textContent = on ? t("typing") : preview.dataset.text;
+  showPreview(element);
 }
 
 export function select(list, number) {
