@@ -35,6 +35,12 @@ from kefu.serve import listening_socket
 from kefu.supervisor import Printer, Role, Server, Supervisor
 
 NAMES = ("kefu", "setup", "web", "ai", "worker", "beat", "postgres", "redis")
+# Beginnings of warnings that tell the person at the terminal nothing.
+NO_NEWS = (
+    "You're running the worker",  # Celery as root: the tasks are our own JSON
+    "No directory at",  # whitenoise: `collectstatic` is for images
+    "StreamingHttpResponse must consume",  # whitenoise's files are small
+)
 LEAST_SPACE = 20 * 1024 * 1024  # bytes: below, PostgreSQL would stop in the middle of something
 
 
@@ -145,8 +151,7 @@ def _environment(home: Path, host: str, url: str) -> dict[str, str]:
         "KEFU_HOME": str(home),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
-        # Celery as root: the tasks are our own JSON. whitenoise: `collectstatic` is for images.
-        "PYTHONWARNINGS": "ignore:You're running the worker,ignore:No directory at",
+        "PYTHONWARNINGS": ",".join(f"ignore:{warning}" for warning in NO_NEWS),
         "PROMETHEUS_MULTIPROC_DIR": str(_counts_folder(home)),
     }
     return {**filled, **given, **always}
