@@ -65,7 +65,7 @@ def test_drafts_of_reply_and_note_survive_a_reload(begun: Visit, console: Enter)
     page.locator("#composer-text").fill("只给同事")
     page.reload()
     expect(page.locator("#composer-text")).to_have_value("只给同事")
-    expect(page.locator(".row.is-selected .row-second")).to_contain_text("「草稿」 只给同事")
+    expect(page.locator(".row.is-selected .row-second")).to_contain_text("「草稿」 还没写完的回复")
     page.keyboard.press("Alt+KeyL")
 
     expect(page.locator("#composer-text")).to_have_value("还没写完的回复")
