@@ -21,7 +21,8 @@ from tickets.business_hours import Calendar
 SIMILAR = 0.6  # Dice coefficient of two questions' bigrams
 MAX_TEXT = 4_000  # characters that are looked at
 
-_NOISE = re.compile(r"[\W_]+")
+# Spaces, punctuation, and words that change no question.
+_NOISE = re.compile(r"[\W_]+|[的了吗呢啊吧呀嘛哦是]|请问|你好|您好|麻烦")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def normalised(text: str) -> str:
 
 
 def bigrams(text: str) -> frozenset[str]:
-    """Pairs of neighbouring characters, without spaces and punctuation; one alone is itself."""
+    """Pairs of neighbouring characters, without noise; one alone is itself."""
     bare = _NOISE.sub("", normalised(text))
     return frozenset(bare[i : i + 2] for i in range(max(1, len(bare) - 1))) if bare else frozenset()
 
