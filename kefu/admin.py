@@ -52,7 +52,7 @@ class PersonForm(UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(DjangoUserAdmin, KefuAdmin):
+class PersonAdmin(DjangoUserAdmin, KefuAdmin):  # type: ignore[misc]  # ours comes first
     form = PersonForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

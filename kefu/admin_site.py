@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
@@ -93,7 +93,7 @@ class KefuAdminSite(UnfoldAdminSite):
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> HttpResponseBase:
         """The one log-in of the house, with its lock and its second factor."""
         if request.method == "GET" and request.user.is_authenticated:
             if not self.has_permission(request):
@@ -105,7 +105,7 @@ class KefuAdminSite(UnfoldAdminSite):
 
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> HttpResponseBase:
         from kefu.accounts.views import LogOut  # app ready
 
         return LogOut.as_view()(request)

@@ -85,8 +85,8 @@ def _of_call(call: ast.Call) -> Source | None:
     name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
     if name not in _CALLS:
         return None
-    texts = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
-    texts = [text for text in texts if isinstance(text, str)]
+    values = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    texts = [value for value in values if isinstance(value, str)]
     if not texts:
         return None
     context = texts.pop(0) if "pgettext" in name else None

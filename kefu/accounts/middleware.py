@@ -15,7 +15,7 @@ def require_second_factor(
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.REQUIRE_TWO_FACTOR:
             user = request.user
-            if user.is_authenticated and not user.is_verified():  # type: ignore[union-attr]
+            if user.is_authenticated and not user.is_verified():  # type: ignore[attr-defined]
                 logout(request)
         return get_response(request)
 

@@ -42,7 +42,7 @@ class LogOut(LogoutView):
     """POST only; to the log-in page."""
 
     http_method_names = ["post", "options"]
-    next_page = reverse_lazy("login")
+    next_page = "login"
 
 
 def second_step(user: User) -> str:

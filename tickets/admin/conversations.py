@@ -101,10 +101,11 @@ class ConversationAdmin(ReadOnlyAdmin):
     ) -> None:
         """The service for each row; those whose status forbids it are counted and left."""
         done = left = 0
+        author = Author.agent(request.user.pk or 0)
         for conversation in rows:
             before = conversation.status
             try:
-                service(conversation, by=Author.agent(request.user.pk), now=timezone.now())
+                service(conversation, by=author, now=timezone.now())
             except TicketsError:
                 left += 1
                 continue
