@@ -118,7 +118,8 @@ class _Counts(Subquery):
         marks = {name: ExpressionWrapper(part, BooleanField()) for name, part in parts.items()}
         seen = members(ALL, principal).order_by().annotate(**_named(marks))
         super().__init__(seen.values(*_named(marks))[:MOST_COUNTED])
-        numbers = ", ".join(f"'{name}', COUNT(*) FILTER (WHERE {name}_)" for name in marks)
+        # Django writes 0 for a condition that cannot hold (somebody of no team): hence the cast.
+        numbers = ", ".join(f"'{name}', COUNT(*) FILTER (WHERE {name}_::boolean)" for name in marks)
         counted = f"jsonb_build_object('{ALL}', COUNT(*), {numbers})"
         self.template = f"(SELECT {counted} FROM (%(subquery)s) AS seen)"  # noqa: S608  our names
 
