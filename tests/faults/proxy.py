@@ -80,6 +80,8 @@ class Proxy:
             await self._pipe_both(down_reader, down_writer, up_reader, up_writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             pass  # one side went: so does the other
+        except asyncio.CancelledError:
+            pass  # by `stop`; Python 3.11 would print it as an error of the server's
         finally:
             for writer in writers:
                 writer.transport.abort()
