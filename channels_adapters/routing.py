@@ -5,5 +5,6 @@ from django.urls import path
 from channels_adapters.webchat.consumers import visitor_application
 
 websocket_urlpatterns = [
-    path("ws/chat/<str:inbox_key>/", visitor_application),
+    # Channels routes ASGI applications where Django's hints know only views.
+    path("ws/chat/<str:inbox_key>/", visitor_application),  # type: ignore[arg-type]
 ]

@@ -26,7 +26,14 @@ def publish(event: Event) -> None:
     """
     for subscriber in _subscribers.get(type(event), ()):
         # No functools.partial: a robust hook is logged by its __qualname__ (Django ticket 36487).
-        transaction.on_commit(lambda subscriber=subscriber: subscriber(event), robust=True)
+        transaction.on_commit(_call(subscriber, event), robust=True)
+
+
+def _call(subscriber: Subscriber, event: Event) -> Callable[[], None]:
+    def told() -> None:
+        subscriber(event)
+
+    return told
 
 
 def hint(hint: Hint) -> None:

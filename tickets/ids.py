@@ -1,4 +1,4 @@
-"""Public ids: time-ordered, so that an index stays warm, with 74 random bits, so none is guessed."""
+"""Public ids: time-ordered, so that an index stays warm, and with 74 random bits."""
 
 import os
 import time

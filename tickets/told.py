@@ -144,7 +144,7 @@ def _posted(message_id: int) -> list[Told]:
             team_id=message.conversation.team_id,
             assignee_id=message.conversation.assignee_id,
             seq=message.seq,
-            skipped=list(range(message.previous + 1, message.seq)),
+            skipped=list(range(message.previous + 1, message.seq)),  # type: ignore[attr-defined]
             is_public=message.kind != Message.Kind.NOTE,
             payload=message_payload(message),
         )

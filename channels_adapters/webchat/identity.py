@@ -48,11 +48,14 @@ def read(token: str, *, secret: str, now: datetime) -> Claims:
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 0 < len(user_id) <= 150:
         raise BadIdentity("sub is not a string of 1 to 150 characters")
-    rest = {
-        name: claims.get(name) if isinstance(claims.get(name), str) else ""
-        for name in ("name", "email", "phone", "unionid")
-    }
-    return Claims(user_id=user_id, **rest)
+    said = {name: str(value) for name, value in claims.items() if isinstance(value, str)}
+    return Claims(
+        user_id=user_id,
+        name=said.get("name", ""),
+        email=said.get("email", ""),
+        phone=said.get("phone", ""),
+        unionid=said.get("unionid", ""),
+    )
 
 
 def attribute(

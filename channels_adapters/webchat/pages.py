@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from tickets.models import Inbox
+from tickets.services.attachments import MAX_PER_MESSAGE
 from tickets.payloads import iso
 
 # Language tags that pages and browsers send, to the names of ours.
@@ -56,6 +57,7 @@ def inbox_info(inbox: Inbox) -> dict[str, Any]:
     return {
         "name": inbox.name,
         "text_limit": inbox.setting("text_limit"),
+        "attachment_limit": MAX_PER_MESSAGE,
         "typing_preview": inbox.setting("typing_preview"),
         "auto_reply": inbox.setting("auto_reply"),
         "theme": inbox.settings.get("theme", {}),
@@ -69,14 +71,15 @@ def _hours(inbox: Inbox) -> dict[str, Any] | None:
     """`{"open", "opens_at"}`, or None for an inbox that never closes."""
     if inbox.hours is None:
         return None
-    now, calendar = timezone.now(), inbox.hours.calendar
+    now, calendar = timezone.now(), inbox.hours.calendar()
     is_open = calendar.is_open(now)
     return {"open": is_open, "opens_at": None if is_open else iso(calendar.next_opening(now))}
 
 
 def _is_origin(value: str) -> bool:
     parts = urlsplit(value)
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and not set(value) & set(" ;,'\"")
+    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+    return is_web and not set(value) & set(" ;,'\"")  # nothing that could end a CSP directive
 
 
 def frame_ancestors(inbox: Inbox) -> list[str]:

@@ -8,13 +8,12 @@ from uuid import UUID, uuid4
 from django.utils import timezone
 
 from channels_adapters.subscribers import status_frame
-from channels_adapters.webchat import frames, identity, tokens
+from channels_adapters.webchat import frames, identity, pages, tokens
 from tickets.envelopes import Sender
 from tickets.events import HandoffReason
 from tickets.models import ContactIdentity, Conversation, Inbox
-from tickets.payloads import iso, messages_for_payload, visitor_conversation, visitor_messages
+from tickets.payloads import messages_for_payload, visitor_conversation, visitor_messages
 from tickets.services import contacts, conversations
-from tickets.services.attachments import MAX_PER_MESSAGE
 
 PAGE = 100
 
@@ -86,22 +85,7 @@ def _ready(inbox: Inbox, who: ContactIdentity, hello: frames.Hello) -> dict[str,
         "conversation": visitor_conversation(conversation) if conversation else None,
         "last_seq": conversation.last_seq if conversation else 0,
         **_stretch(conversation, frames.Fetch(after=after, before=None, limit=PAGE)),
-        "inbox": _inbox_info(inbox, timezone.now()),
-    }
-
-
-def _inbox_info(inbox: Inbox, now: datetime) -> dict[str, Any]:
-    calendar = inbox.hours.calendar() if inbox.hours else None
-    is_open = calendar.is_open(now) if calendar else True
-    opening = calendar.next_opening(now) if calendar and not is_open else None
-    return {
-        "name": inbox.name,
-        "text_limit": inbox.setting("text_limit"),
-        "attachment_limit": MAX_PER_MESSAGE,
-        "typing_preview": inbox.setting("typing_preview"),
-        "theme": inbox.settings.get("theme", {}),
-        "texts": inbox.settings.get("texts", {}),
-        "hours": {"open": is_open, "next_opening": iso(opening)},
+        "inbox": pages.inbox_info(inbox),
     }
 
 

@@ -39,6 +39,8 @@ AGENTS = (
 )
 EVERYBODY = (ADMIN, LEAD, *AGENTS)
 
+CAPACITY = 40  # the demo's line is short, and nobody in it is ever full
+
 
 def load(path: Path) -> dict[str, Any]:
     """What demo.json held so far, {} where there is none or it is damaged."""
@@ -79,7 +81,8 @@ def _account(person: Person, password_hash: str | None) -> None:
         team.members.add(user)
     languages = ["zh", "en"] if "英语" in person.skills else ["zh"]
     Agent.objects.get_or_create(
-        user=user, defaults={"skills": list(person.skills), "languages": languages}
+        user=user,
+        defaults={"skills": list(person.skills), "languages": languages, "capacity": CAPACITY},
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.factories import NOON
 from tickets.errors import NotMergeable
-from tickets.models import Conversation, ContactIdentity, IdentityLink, Message
+from tickets.models import ContactIdentity, Conversation, IdentityLink, Message
 from tickets.services import contacts
 
 PEOPLE = 4

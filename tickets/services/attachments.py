@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 from uuid import UUID
 
 import filetype
@@ -139,7 +139,7 @@ def _encoded_anew(content: bytes) -> _Judged:
             animated = getattr(image, "is_animated", False)
             upright = image if animated else ImageOps.exif_transpose(image)
             output = io.BytesIO()
-            options = {"save_all": True} if animated else {}
+            options: dict[str, Any] = {"save_all": True} if animated else {}
             if image_format == "JPEG":
                 upright = upright.convert("RGB")
                 options = {"quality": 90}

@@ -377,7 +377,7 @@ def reopen(conversation: Conversation, *, by: Author, now: datetime) -> None:
     if conversation.is_live or others.exists():
         raise IllegalStatus("reopening", conversation.status)
     conversation.resolved_at = None
-    agent = User.objects.filter(pk=by.user_id).first() or conversation.assignee
+    agent = (by.user_id and User.objects.filter(pk=by.user_id).first()) or conversation.assignee
     with lines.in_language_of(conversation.contact):
         threads.say(conversation, lines.reopened(), activity="reopened", now=now, by=by)
     if agent:

@@ -150,7 +150,7 @@ def _move(
     assert last.identity is not None
     target.reply_identity = last.identity
     incoming = sum(m.kind == Message.Kind.INCOMING for m in messages)
-    target.unread = F("unread") + incoming  # type: ignore[assignment]
+    target.unread = F("unread") + incoming
     target.updated_at = now
     threads.save(target, "reply_identity", "unread")
     _point_back(source)

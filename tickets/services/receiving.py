@@ -30,6 +30,8 @@ from tickets.ids import uuid7
 from tickets.models import Attachment, Conversation, Inbox, Message
 from tickets.services import contacts, lines
 
+Letter = tuple[InboundMessage, int]  # a message, and the identity that it is from
+
 
 @dataclass(slots=True)
 class _Thread:
@@ -62,21 +64,22 @@ def receive(batch: Sequence[InboundMessage], *, now: datetime) -> list[Received]
     """
     prepared.plan_for_growth()
     identity_ids = contacts.identity_ids(batch, now=now)
+    letters = list(zip(batch, identity_ids, strict=True))
     threads = _lock_live(identity_ids)
     if missing := set(identity_ids) - set(threads):
         _lock_contacts(missing)
         threads |= _lock_live(missing)  # another transaction may have been faster
-    known = _known(batch, identity_ids)
-    refused = _refused(batch, identity_ids)
+    known = _known(letters)
+    refused = _refused(letters)
     fresh = {
         identity_id
-        for index, (message, identity_id) in enumerate(zip(batch, identity_ids, strict=True))
+        for index, (message, identity_id) in enumerate(letters)
         if identity_id not in threads
         and index not in refused
         and not (_keys(message, identity_id) & known.keys())
     }
-    threads |= _open_threads(fresh, batch, identity_ids, now)
-    results, rows = _number(batch, identity_ids, threads, known, refused, now)
+    threads |= _open_threads(fresh, letters, now)
+    results, rows = _number(letters, threads, known, refused, now)
     if rows:
         _write(rows, results, threads, now)
     return results
@@ -154,12 +157,11 @@ _KNOWN_SQL = """
 
 
 def _known(
-    batch: Sequence[InboundMessage], identity_ids: Sequence[int]
+    letters: Sequence[Letter],
 ) -> dict[tuple[str, int, str], Received]:
     """Those of the batch that are stored already."""
-    pairs = list(zip(batch, identity_ids, strict=True))
-    by_client = [(i, m.client_id) for m, i in pairs if m.client_id]
-    by_source = [(m.inbox_id, m.source_id) for m in batch if m.source_id]
+    by_client = [(i, m.client_id) for m, i in letters if m.client_id]
+    by_source = [(m.inbox_id, m.source_id) for m, _ in letters if m.source_id]
     with prepared.cursor() as cursor:
         cursor.execute(
             _KNOWN_SQL,
@@ -186,10 +188,10 @@ def _known(
         }  # fmt: skip
 
 
-def _refused(batch: Sequence[InboundMessage], identity_ids: Sequence[int]) -> set[int]:
+def _refused(letters: Sequence[Letter]) -> set[int]:
     """The indexes of messages that name an upload or a message that is not their sender's."""
-    uploads = {(a, i) for m, i in zip(batch, identity_ids, strict=True) for a in m.attachment_ids}
-    quotes = {(m.reply_to, i) for m, i in zip(batch, identity_ids, strict=True) if m.reply_to}
+    uploads = {(a, i) for m, i in letters for a in m.attachment_ids}
+    quotes = {(m.reply_to, i) for m, i in letters if m.reply_to}
     free = set(
         Attachment.objects.select_for_update()
         .filter(public_id__in=[a for a, _ in uploads], message=None)
@@ -209,7 +211,7 @@ def _refused(batch: Sequence[InboundMessage], identity_ids: Sequence[int]) -> se
     )
     return {
         index
-        for index, (message, i) in enumerate(zip(batch, identity_ids, strict=True))
+        for index, (message, i) in enumerate(letters)
         if any((a, i) not in free for a in message.attachment_ids)
         or (message.reply_to and (message.reply_to, i) not in seen)
     }
@@ -229,7 +231,7 @@ def open_live(
         threads = _lock_live([identity_id])
     if not threads:
         first = InboundMessage(inbox_id=inbox.pk, identity_id=identity_id, page=page)
-        threads = _open_threads({identity_id}, [first], [identity_id], now)
+        threads = _open_threads({identity_id}, [(first, identity_id)], now)
     thread = threads[identity_id]
     if thread.blocked:
         return None
@@ -240,15 +242,14 @@ def open_live(
 
 def _open_threads(
     identity_ids: set[int],
-    batch: Sequence[InboundMessage],
-    all_ids: Sequence[int],
+    letters: Sequence[Letter],
     now: datetime,
 ) -> dict[int, _Thread]:
     """A live conversation for identities whose contact has none, reopened or new."""
     if not identity_ids:
         return {}
-    first = {}
-    for message, identity_id in zip(batch, all_ids, strict=True):
+    first: dict[int, InboundMessage] = {}
+    for message, identity_id in letters:
         first.setdefault(identity_id, message)
     inboxes = Inbox.objects.in_bulk({first[i].inbox_id for i in identity_ids})
     rows = contacts.owners(identity_ids)
@@ -311,7 +312,10 @@ def _reopen(contact_ids: list[int], now: datetime) -> dict[int, _Thread]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_REOPEN_SQL, [now, contact_ids])
-        return {row[2]: _Thread(*row, opened=True) for row in cursor.fetchall()}
+        threads = [_Thread(*row) for row in cursor.fetchall()]
+    for thread in threads:
+        thread.opened = True
+    return {thread.contact_id: thread for thread in threads}
 
 
 # Writing --------------------------------------------------------------------------------------
@@ -328,8 +332,7 @@ class _Row:
 
 
 def _number(
-    batch: Sequence[InboundMessage],
-    identity_ids: Sequence[int],
+    letters: Sequence[Letter],
     threads: dict[int, _Thread],
     known: dict[tuple[str, int, str], Received],
     refused: set[int],
@@ -339,7 +342,7 @@ def _number(
     results: list[Received] = []
     rows: list[_Row] = []
     seen = dict(known)
-    for index, (message, identity_id) in enumerate(zip(batch, identity_ids, strict=True)):
+    for index, (message, identity_id) in enumerate(letters):
         keys = _keys(message, identity_id)
         earlier = next((seen[key] for key in keys if key in seen), None)
         thread = threads.get(identity_id)
