@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,10 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-ANSWER_S = 2.0  # without an answer for so long, ask again
+ANSWER_S = 3.0  # without an answer for so long, ask again; then after twice as long, …
+LONGEST_ANSWER_S = 24.0
+CARE_S = 1.0  # how often a client looks after its outbox
+CATCH_UP_S = 6.0  # how often it asks for what no push told
 READY_S = 6.0
 GONE = (OSError, WebSocketException, TimeoutError, EOFError)
 
@@ -55,6 +59,7 @@ class Client:
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
         self.outbox: dict[str, dict[str, Any]] = {}
         self.closings: list[int] = []
+        self._again: dict[str, tuple[float, float]] = {}  # when to resend, and the pause then
         self._url = url
         self._headers = headers
         self._socket: ClientConnection | None = None
@@ -107,13 +112,16 @@ class Client:
 
     async def _take_care(self, socket: ClientConnection) -> None:
         await asyncio.sleep(READY_S)
+        catch_up_at = 0.0
         while True:
+            now = time.monotonic()
             if not self._ready:
                 await socket.close()
-            await self.catch_up()
-            for frame in list(self.outbox.values()):
-                await self.send(frame)
-            await asyncio.sleep(ANSWER_S * random.uniform(0.8, 1.2))
+            if now > catch_up_at:
+                catch_up_at = now + CATCH_UP_S * random.uniform(0.8, 1.2)
+                await self.catch_up()
+            await self.resend(only_late=True)
+            await asyncio.sleep(CARE_S)
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Dropped where there is no socket: the outbox keeps what matters."""
@@ -126,12 +134,20 @@ class Client:
         client_id = str(uuid.uuid4())
         frame = {"type": "message", "client_id": client_id, "text": text, **fields}
         self.outbox[client_id] = frame
+        self._again[client_id] = (time.monotonic() + ANSWER_S, ANSWER_S)
         if self._ready:
             await self.send(frame)
         return client_id
 
-    async def resend(self) -> None:
-        for frame in list(self.outbox.values()):
+    async def resend(self, *, only_late: bool = False) -> None:
+        """All that is not acknowledged; `only_late`: what had its time, with growing pauses."""
+        now = time.monotonic()
+        for client_id, frame in list(self.outbox.items()):
+            again_at, pause_s = self._again[client_id]
+            if only_late and again_at > now:
+                continue
+            longer = min(pause_s * 2, LONGEST_ANSWER_S)
+            self._again[client_id] = (now + longer, longer)
             await self.send(frame)
 
     async def greet(self) -> None:

@@ -24,7 +24,7 @@ VISITORS = 50
 EACH_VISITOR = 100
 EACH_AGENT = 500
 AGENTS = 10
-MOST_UNDER_WAY = 8  # messages in a client's outbox, before it waits with the next
+MOST_UNDER_WAY = 4  # messages in a client's outbox, before it waits with the next
 SETTLE_S = 45
 SEED = 5
 
