@@ -14,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from agents import desk, doors, frames, presence, push, reading, tasks, watch
+from agents import board, desk, doors, frames, presence, push, reading, tasks, watch
 from agents.models import Agent
 from tickets.errors import TicketsError
 from tickets.push import conversation_group
@@ -25,6 +25,7 @@ T = TypeVar("T")
 DATABASE_AWAY = (DatabaseError, InterfaceError)
 CHECK_EVERY = 3  # beats between two looks at rights, and at what lost pushes would have told
 TOO_MANY_INVALID = 10  # in a row: 4400
+COUNTS = 0  # the one name that a counting is asked for by
 MOST_WATCHED = 500  # conversations that one console may look at
 
 # Threads of their own: agents never wait behind what visitors write, nor the other way round.
@@ -35,6 +36,10 @@ async def _in_thread(function: Callable[..., T], *arguments: Any, **named: Any) 
     """Run what touches database or Redis in a thread."""
     call = database_sync_to_async(function, thread_sensitive=False, executor=_THREADS)
     return await call(*arguments, **named)
+
+
+async def _read_rows(conversation_ids: set[int]) -> dict[int, reading.Seen]:
+    return await _in_thread(reading.rows, conversation_ids)
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -71,6 +76,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._counts: dict[str, int] | None = None
         self._invalid_in_a_row = 0
         self._logs, self._lists = watch.Logs(self._read_logs), watch.Lists(self._read_lists)
+        self._counting = watch.Counts(self._read_counts)
+        self._board = board.board(_read_rows)
         self._groups: set[str] = set()
         await self._join(push.groups_of(self.visa.principal))
         await self._beat()
@@ -88,6 +95,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._heart.cancel()
         self._logs.stop()
         self._lists.stop()
+        self._counting.stop()
         await self._join(set())
         for conversation_id in self._positions:
             await self.channel_layer.group_discard(
@@ -253,13 +261,22 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         return await self._reads(self._tell_lists, conversation_ids)
 
     async def _tell_lists(self, conversation_ids: set[int]) -> None:
-        principal = self.visa.principal
-        changes = await _in_thread(reading.changes, principal, conversation_ids)
-        for frame in changes:
+        rows = await self._board.rows(conversation_ids)
+        for frame in [
+            seen.frame_for(self.visa.principal)
+            for pk, seen in rows.items()
+            if pk in conversation_ids
+        ]:
             if frame["type"] == "removed":
                 await self._unwatch(self._public_ids.get(uuid.UUID(frame["conversation"])))
             await self._tell(frame)
-        counts = await _in_thread(reading.counts, principal)
+        self._counting.add([COUNTS])
+
+    async def _read_counts(self, _names: set[int]) -> bool:
+        return await self._reads(self._tell_counts, None)
+
+    async def _tell_counts(self, _: None) -> None:
+        counts = await _in_thread(reading.counts, self.visa.principal)
         if counts != self._counts:
             self._counts = counts
             await self._tell({"type": "counts", "counts": counts})

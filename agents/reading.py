@@ -1,7 +1,8 @@
 """What lists and headers show of conversations: all of it in one query, however many rows."""
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -10,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from agents import buckets, push
 from agents.models import Agent
-from tickets import policy
 from tickets.models import Attachment, Conversation, Label, Message
 from tickets.payloads import conversation_payload
 from tickets.policy import Principal
@@ -42,15 +42,23 @@ def with_row(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
 
 def row_payload(conversation: Any, principal: Principal) -> push.RowPayload:
     """A conversation of `with_row`, for one who may see it."""
+    return _with_buckets(_shared_payload(conversation), conversation, principal)
+
+
+def _with_buckets(
+    payload: dict[str, Any], conversation: Conversation, principal: Principal
+) -> push.RowPayload:
+    row = {**payload, "buckets": buckets.buckets_of(conversation, principal)}
+    return cast(push.RowPayload, row)
+
+
+def _shared_payload(conversation: Any) -> dict[str, Any]:
+    """What is the same for all who see it."""
     # What a prefetch would have put there: the names came with the row.
     conversation._prefetched_objects_cache = {
         "labels": [Label(name=name) for name in conversation.label_names]
     }
-    return {
-        **conversation_payload(conversation),
-        "preview": preview(conversation.last_line),
-        "buckets": buckets.buckets_of(conversation, principal),
-    }
+    return {**conversation_payload(conversation), "preview": preview(conversation.last_line)}
 
 
 def preview(line: dict[str, Any] | None) -> push.Preview:
@@ -68,22 +76,29 @@ def preview(line: dict[str, Any] | None) -> push.Preview:
     return {"direction": "bot" if is_bot else "agent", "text": text}
 
 
-def changes(
-    principal: Principal, conversation_ids: Iterable[int]
-) -> list[push.ConversationFrame | push.RemovedFrame]:
-    """What a console is told of conversations that changed: as they are, or that they are gone."""
-    wanted = set(conversation_ids)
-    visible = policy.conversations(principal).filter(pk__in=wanted)
-    frames: list[push.ConversationFrame | push.RemovedFrame] = []
-    for conversation in with_row(visible).order_by("updated_at", "pk"):
-        wanted.discard(conversation.pk)
-        frames.append(
-            {"type": "conversation", "conversation": row_payload(conversation, principal)}
-        )
-    if wanted:
-        gone = Conversation.objects.filter(pk__in=wanted).values_list("public_id", flat=True)
-        frames += [{"type": "removed", "conversation": str(public_id)} for public_id in gone]
-    return frames
+@dataclass(frozen=True)
+class Seen:
+    """A row as it was read, for whoever may see it."""
+
+    conversation: Conversation
+    payload: dict[str, Any]
+
+    def frame_for(self, principal: Principal) -> push.ConversationFrame | push.RemovedFrame:
+        """What a console is told of it: as it is, or that it is not theirs (any more)."""
+        place = (self.conversation.team_id, self.conversation.assignee_id)
+        if not push.may_see(principal, place):
+            return {"type": "removed", "conversation": str(self.conversation.public_id)}
+        row = _with_buckets(self.payload, self.conversation, principal)
+        return {"type": "conversation", "conversation": row}
+
+
+def rows(conversation_ids: Iterable[int]) -> dict[int, Seen]:
+    """These rows by number, the one that changed last at the end; for `Seen.frame_for` only."""
+    found = Conversation.objects.filter(pk__in=set(conversation_ids))
+    return {
+        conversation.pk: Seen(conversation, _shared_payload(conversation))
+        for conversation in with_row(found).order_by("updated_at", "pk")
+    }
 
 
 def counts(principal: Principal) -> dict[str, int]:

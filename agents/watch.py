@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 LIST_PAUSE_S = 0.15
 MOST_AT_ONCE = 200  # rows that one reading of lists brings
-LIST_SHARE = 0.2  # of a process's time that reading lists may take, all consoles together
+COUNT_SHARE = 0.25  # of a process's time that counting may take, all consoles together
+LONGEST_PAUSE_S = 0.25  # that one counting asks the others to wait
 AGAIN_S = 1.0  # after a reading failed
 
 
 class Pacer:
-    """Spaces out the readings of all consoles in a process, so that messages keep their time."""
+    """Spaces out what all consoles of a process count, so that messages keep their time."""
 
     def __init__(self) -> None:
         self._free_at = 0.0
@@ -28,7 +29,7 @@ class Pacer:
 
     def took(self, seconds: float) -> None:
         """A reading took that long: let the others have their share of time first."""
-        pause_s = seconds / LIST_SHARE - seconds
+        pause_s = min(seconds / COUNT_SHARE - seconds, LONGEST_PAUSE_S)
         self._free_at = max(self._free_at, time.monotonic()) + pause_s
 
 
@@ -82,7 +83,7 @@ class Logs(Watch):
 
 
 class Lists(Watch):
-    """Rows and counts: the first change at once, then no more often than LIST_PAUSE_S."""
+    """Rows of lists: the first change at once, then no more often than LIST_PAUSE_S."""
 
     def __init__(self, read: Callable[[set[int]], Awaitable[bool]]) -> None:
         super().__init__(read)
@@ -91,7 +92,6 @@ class Lists(Watch):
     async def _pause(self) -> None:
         # A deed is told by several events: wait for its others.
         await asyncio.sleep(max(0.01, self._next_at - time.monotonic()))
-        await PACER.turn()
 
     def _take(self) -> set[int]:
         names = super()._take()
@@ -101,8 +101,20 @@ class Lists(Watch):
         return names
 
     async def _timed(self, names: set[int]) -> bool:
-        began = time.monotonic()
         done = await self._read(names)
-        PACER.took(time.monotonic() - began)
         self._next_at = time.monotonic() + LIST_PAUSE_S
+        return done
+
+
+class Counts(Lists):
+    """The numbers of the lists: no one else's reading, so all consoles share the time for it."""
+
+    async def _pause(self) -> None:
+        await super()._pause()
+        await PACER.turn()
+
+    async def _timed(self, names: set[int]) -> bool:
+        began = time.monotonic()
+        done = await super()._timed(names)
+        PACER.took(time.monotonic() - began)
         return done
