@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from tickets.models import Inbox
-from tickets.services.attachments import MAX_PER_MESSAGE
 from tickets.payloads import iso
+from tickets.services.attachments import MAX_PER_MESSAGE
 
 # Language tags that pages and browsers send, to the names of ours.
 _CHINESE = "zh"

@@ -41,7 +41,7 @@ def widget_script(request: HttpRequest) -> HttpResponse:
 @require_safe
 @xframe_options_exempt
 def chat(request: HttpRequest, inbox_key: str) -> HttpResponse:
-    """The full-page chat, and what the widget's frame shows; only the inbox's sites may frame it."""
+    """The full-page chat, also in the widget's frame; only the inbox's sites may frame it."""
     inbox = get_object_or_404(Inbox.objects.enabled(), key=inbox_key, type=Inbox.Type.WEB)
     language = pages.language_of(request)
     with translation.override(language):

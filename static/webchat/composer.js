@@ -24,7 +24,7 @@ export class Composer {
     this.send = byId("send");
     this.uploads = new Uploads({ url: uploadUrl, token: () => session.token, changed: () => this.draw() });
     this.belongsToInputMethod = guardComposition(this.field);
-    this.field.value = session.store.get("draft") ?? "";
+    this.field.value ||= session.store.get("draft") ?? ""; // What was typed while this loaded stays.
     this.#listen();
     this.draw();
   }

@@ -92,7 +92,7 @@ def bot_grows(inbox: str, text: str) -> None:
 
 
 def reply(inbox: str, text: str, agent: str = "xiaofang", **values: Any) -> None:
-    author = Author.agent(_agent(agent))
+    author = Author.agent(_agent(agent).pk)
     conversations.post_reply(_of(inbox), author=author, text=text, now=timezone.now(), **values)
 
 
@@ -115,7 +115,7 @@ def read(inbox: str) -> None:
 
 
 def resolve(inbox: str, agent: str = "xiaofang") -> None:
-    by = Author.agent(_agent(agent))
+    by = Author.agent(_agent(agent).pk)
     conversations.resolve(_of(inbox), by=by, now=timezone.now())
 
 
