@@ -2,8 +2,10 @@
 
 import itertools
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 
 from tickets.envelopes import InboundMessage, Received, Sender
@@ -19,9 +21,18 @@ def team(slug: str = "", **values: Any) -> Team:
     return Team.objects.create(slug=slug, name=values.pop("name", slug), **values)
 
 
+PASSWORD = "a-long-passphrase"
+
+
+@cache
+def _password_hash() -> str:
+    """Made once: Argon2 is slow by design."""
+    return make_password(PASSWORD)
+
+
 def user(username: str = "", *, role: str = "agent", teams: list[Team] | None = None) -> User:
     username = username or f"user-{next(_numbers)}"
-    made = User.objects.create_user(username, password="a-long-passphrase", first_name=username)
+    made = User(username=username, password=_password_hash(), first_name=username)
     made.is_staff = role == "admin"
     made.save()
     made.groups.add(Group.objects.get_or_create(name=role)[0])

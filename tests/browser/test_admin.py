@@ -17,7 +17,11 @@ def office(site, context):
     refused: list[str] = []
     page.on(
         "console",
-        lambda line: refused.append(f"{line.location} {line.text}") if "Content Security Policy" in line.text else None,
+        lambda line: (
+            refused.append(f"{line.location} {line.text}")
+            if "Content Security Policy" in line.text
+            else None
+        ),
     )
     page.goto(f"{site.url}/admin/")
     log_in(page, "boss")

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tickets.ids import uuid7
@@ -59,7 +60,7 @@ class Contact(models.Model):
 
     @staticmethod
     def display_name_of(name: str, public_id: UUID) -> str:
-        return name or f"访客 {str(public_id)[-4:].upper()}"
+        return name or gettext("访客 %(code)s") % {"code": str(public_id)[-4:].upper()}
 
 
 class ContactIdentity(models.Model):
