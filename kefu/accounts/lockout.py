@@ -31,7 +31,8 @@ def locked_out(
     username = (credentials or {}).get("username") or ""
     wait = wait_s(username, address_of(request))
     form = LogInForm(request, initial={"username": username})
-    context = {"form": form, "locked": True, "wait_minutes": -(-wait // 60), "next": ""}
+    onward = request.POST.get("next", "")  # judged when it is followed
+    context = {"form": form, "locked": True, "wait_minutes": -(-wait // 60), "next": onward}
     response = render(request, "registration/login.html", context, status=429)
     response["Retry-After"] = str(wait)
     response["Cache-Control"] = "no-store"
