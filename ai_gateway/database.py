@@ -5,6 +5,7 @@ test, an eager task) they go to the thread that waits for the loop, and so see i
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -31,7 +32,10 @@ async def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     loop = asyncio.get_running_loop()
     if id(loop) not in _own_loops:
         return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
-    return await loop.run_in_executor(_threads, lambda: _with_connection(function, *args, **kwargs))
+    context = contextvars.copy_context()  # the trace goes along
+    return await loop.run_in_executor(
+        _threads, context.run, lambda: _with_connection(function, *args, **kwargs)
+    )
 
 
 def _with_connection(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -74,8 +74,8 @@ class FakeOpenAI:
             behaviour = self._behaviours.pop(0) if more else self._behaviours[0]
             await behaviour(request, writer)
             await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # hung up by the caller, or by the end of the test
         finally:
             writer.close()
 
