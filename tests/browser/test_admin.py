@@ -57,3 +57,9 @@ def test_the_second_factor_is_set_up_with_a_picture(site, office):
     picture = office.locator("img.qr")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+
+
+def test_the_pages_of_the_api_work_under_the_policy(site, office):
+    office.goto(f"{site.url}/api/v1/docs/")
+
+    expect(office.locator(".swagger-ui .info .title").first).to_be_visible()
