@@ -21,9 +21,10 @@ from tests.faults.clients import Agent, Client, Visitor
 from tests.faults.proxy import Faults, Proxy
 
 VISITORS = 50
-EACH_VISITOR = 100
-EACH_AGENT = 500
+EACH_VISITOR = 180
+EACH_AGENT = 100
 AGENTS = 10
+PAUSE_S = (0.1, 0.25)  # between two messages of one person: some half a minute for all
 MOST_UNDER_WAY = 4  # messages in a client's outbox, before it waits with the next
 SETTLE_S = 45
 SEED = 5
@@ -100,7 +101,7 @@ class Story:
 
 async def room_in(client: Client) -> None:
     """Pause as people do, and longer where much is under way."""
-    await asyncio.sleep(random.uniform(0.02, 0.1))
+    await asyncio.sleep(random.uniform(*PAUSE_S))
     while len(client.outbox) >= MOST_UNDER_WAY:
         await asyncio.sleep(0.05)
 
