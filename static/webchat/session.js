@@ -211,7 +211,6 @@ export class Session {
     if (frame.conversation !== this.log.conversation) this.#newConversation(frame.conversation);
     this.log.accept(entry ? [acknowledged(entry, frame)] : [], frame.skipped ?? []);
     this.log.expect(frame.seq);
-    this.limited = false;
     if (entry && !this.log.messages.some((row) => row.id !== frame.id && row.seq > frame.seq)) this.#think();
     this.#pump();
     this.told("message:sent", { id: frame.id });

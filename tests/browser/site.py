@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +38,6 @@ class Site:
         self.database = f"kefu_browser_{os.getpid()}"
         self.environment = self._environment()
         self._log = (home / "site.log").open("ab")
-        self._children: list[subprocess.Popen[bytes]] = []
         self._server: subprocess.Popen[bytes] | None = None
         self._stagehand: subprocess.Popen[str] | None = None
 
@@ -70,16 +70,20 @@ class Site:
         self.start_server()
         self.do("seed")
 
-    def start_worker(self) -> None:
-        """The bot's queue; slow to start, so only for tests that need it."""
-        if self._children:
-            return
-        arguments = ["-m", "celery", "-A", "kefu.celery", "worker", "-Q", "ai,default,delivery"]
+    @contextlib.contextmanager
+    def bot(self) -> Iterator[None]:
+        """With the bot's worker, which is slow to start; elsewhere the bot is silent."""
+        arguments = ["-m", "celery", "-A", "kefu.celery", "--quiet", "worker", "-Q", "ai,default"]
         quiet = ["--pool", "threads", "-c", "4", "--without-gossip", "--without-mingle"]
-        self._children.append(self._spawn(*arguments, *quiet))
+        worker = self._spawn(*arguments, *quiet)
+        try:
+            yield
+        finally:
+            worker.kill()
+            worker.wait()
 
     def close(self) -> None:
-        for child in [self._server, self._stagehand, *self._children]:
+        for child in [self._server, self._stagehand]:
             if child:
                 child.kill()
                 child.wait()
