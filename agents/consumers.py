@@ -108,6 +108,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._heart is None:
             return  # said before we answered, to a door that stays closed
+        if frames.is_too_long(text_data, bytes_data):
+            await self.close(1009)
+            return
         try:
             frame = frames.read(text_data)
         except frames.Invalid as error:

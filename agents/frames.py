@@ -88,6 +88,11 @@ Frame = Subscribe | Unsubscribe | Write | Typing | Read | Status | TakeOver | Pi
 Fields = dict[str, Any]
 
 
+def is_too_long(text: str | None, data: bytes | None) -> bool:
+    """Over MAX_FRAME, in bytes as they came over the wire."""
+    return len(data or b"") > MAX_FRAME or len((text or "").encode()) > MAX_FRAME
+
+
 def read(text: str | None) -> Frame:
     """The frame that this text is. Raises Invalid."""
     if text is None:

@@ -78,7 +78,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         for value in (None, "", 1, [], {}, "c" * 65, "a\x00b", "\ud800")
     ),
     *((MESSAGE | {"text": value}, "invalid") for value in (None, "", "  \n", "\x00", 1, [], {})),
-    (MESSAGE | {"text": "长" * 20_001}, "too_large"),
+    (MESSAGE | {"text": "x" * 20_001}, "too_large"),
     *((MESSAGE | {"note": value}, "invalid") for value in (None, 0, "no", [])),
     *((MESSAGE | {"identity": value}, "invalid") for value in (1, "x", [], {}, "x" * 5000)),
     *((MESSAGE | {"if_last_seq": value}, "invalid") for value in ("1", -1, 1.5, True, [], 2**31)),
@@ -144,6 +144,21 @@ async def test_no_wrong_frame_ends_a_console_or_stores_anything(
             assert await desk.ask("pong", "ping") == {"type": "pong"}
 
     assert await Message.objects.acount() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "frame", [{"text_data": "长" * 22_000}, {"bytes_data": b"x" * 70_000}], ids=["text", "bytes"]
+)
+async def test_a_frame_over_64_kib_ends_it(
+    console: OpenConsole, agent: User, frame: dict[str, Any]
+) -> None:
+    desk = await console(agent)
+
+    await desk.send_to(**frame)
+
+    assert await desk.close_code() == 1009
 
 
 @pytest.mark.django_db(transaction=True)
