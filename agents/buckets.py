@@ -148,7 +148,11 @@ def page(listing: Listing, principal: Principal) -> QuerySet[Conversation]:
     columns = SORTS[listing.sort]
     if (values := _read_cursor(listing.before, columns)) is not None:
         conversations = conversations.filter(_after(columns, values))
-    return conversations.order_by(*(_order(column) for column in columns))
+    return conversations.order_by(*order(listing.sort))
+
+
+def order(sort: str) -> list[OrderBy]:
+    return [_order(column) for column in SORTS[sort]]
 
 
 def _order(column: str) -> OrderBy:

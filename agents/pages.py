@@ -111,7 +111,10 @@ def _colleague(person: Context, there: set[int]) -> Context:
 
 def rows(desk: Desk, listing: buckets.Listing) -> Context:
     """One page of the list, and the cursor of the next one, or ""."""
-    found = list(reading.with_row(buckets.page(listing, desk.principal))[: buckets.PAGE + 1])
+    # The page is chosen first: what rows show would else be looked up for all that are sorted.
+    chosen = buckets.page(listing, desk.principal).values("pk")[: buckets.PAGE + 1]
+    page = Conversation.objects.filter(pk__in=chosen).order_by(*buckets.order(listing.sort))
+    found = list(reading.with_row(page))
     shown = found[: buckets.PAGE]
     more = len(found) > buckets.PAGE
     return {
