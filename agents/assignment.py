@@ -16,7 +16,7 @@ from django.db.models import Count, Max, Q, QuerySet
 
 from agents import presence
 from agents.models import Agent, AssignmentReceipt
-from tickets import policy
+from tickets import metrics, policy
 from tickets.models import Conversation, Team
 from tickets.services import conversations
 
@@ -160,7 +160,7 @@ def assign_next(team_id: int | None, *, there: set[int], now: datetime) -> bool:
 def _give(conversation: Conversation, choice: Choice, *, strategy: str, now: datetime) -> bool:
     assert choice.winner is not None
     agent = User.objects.get(pk=choice.winner.user_id)
-    lease = conversation.lease
+    lease, waiting_since = conversation.lease, conversation.waiting_since
     if not conversations.assign(conversation, agent=agent, lease=lease, now=now):
         return False
     AssignmentReceipt.objects.create(
@@ -170,6 +170,8 @@ def _give(conversation: Conversation, choice: Choice, *, strategy: str, now: dat
         strategy=strategy,
         candidates=choice.candidates,
     )
+    if waiting_since:
+        metrics.assignment_wait.observe((now - waiting_since).total_seconds())
     return True
 
 

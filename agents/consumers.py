@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from agents import board, desk, doors, frames, presence, push, reading, tasks, watch
 from agents.models import Agent
+from tickets import metrics
 from tickets.errors import TicketsError
 from tickets.push import conversation_group
 
@@ -85,6 +86,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         await self._read_lists(set(opening.conversation_ids))
         self._checked_at = timezone.now()
         self._heart = asyncio.create_task(self._keep_beating())
+        metrics.ws_connections.labels("console").inc()
         if opening.ready["agent"]["status"] == Agent.Status.ONLINE:
             await _in_thread(tasks.soon, tasks.assign_waiting)
 
@@ -92,6 +94,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._ended = True
         if self._heart is None:
             return
+        metrics.ws_connections.labels("console").dec()
         self._heart.cancel()
         self._logs.stop()
         self._lists.stop()
