@@ -2,6 +2,7 @@
    takes files by button, by paste and by drop. */
 
 import { guardComposition } from "./ime.js";
+import { newId } from "./outbox.js";
 import { Uploads } from "./uploads.js";
 import { byId, el, icon, reconcile } from "./view/dom.js";
 import { emojiPicker } from "./view/emoji.js";
@@ -148,7 +149,7 @@ export class Composer {
   }
 
   #uploadItem(item) {
-    item.key ??= crypto.randomUUID?.() ?? String(Math.random());
+    item.key ??= newId();
     const look = `${item.state}|${Math.round(item.progress * 20)}`;
     return { key: item.key, look, make: () => this.#uploadElement(item) };
   }

@@ -16,9 +16,15 @@ function nameFor(now, clientId) {
   return `${START}${String(now).padStart(14, "0")}:${String(counter).padStart(6, "0")}:${clientId}`;
 }
 
+/** 32 random hex digits. crypto.randomUUID is missing on pages without TLS. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 export class Outbox {
   /** `now` gives milliseconds, `uuid` a new client id. */
-  constructor(store, { now = Date.now, uuid = () => crypto.randomUUID() } = {}) {
+  constructor(store, { now = Date.now, uuid = newId } = {}) {
     Object.assign(this, { store, now, uuid });
     this.entries = [];
     this.reload({ own: true });

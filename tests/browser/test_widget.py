@@ -45,6 +45,11 @@ def state(page: Page | FrameLocator) -> Locator:
     return page.locator(".msg-own .state").last
 
 
+def stored(page: Page | FrameLocator) -> None:
+    """Waits until the server has all that was written."""
+    expect(page.locator("[data-state=queued], [data-state=sending]")).to_have_count(0)
+
+
 def begin(page: Page, site: Site, text: str = "你好") -> None:
     """The first message, stored."""
     write(page, text)
@@ -174,6 +179,7 @@ def test_enter_of_an_input_method_never_sends(visitor: Visit, site: Site, inbox:
     field.press("Enter")
 
     expect(own(page)).to_have_text(["零", "shangmen"])
+    stored(page)
     assert site.do("texts", inbox=inbox) == ["零", "shangmen"]
 
 
@@ -304,6 +310,7 @@ def test_the_way_to_a_person_queue_agent_typing_read_and_rating(
     expect(page.locator(".is-dots")).to_have_count(0)
     write(page, "好的")
     expect(own(page)).to_have_count(2)
+    stored(page)
     site.do("read", inbox=inbox)
     expect(state(page)).to_have_attribute("data-state", "read")
 
