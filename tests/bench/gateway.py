@@ -1,4 +1,4 @@
-"""The product's ASGI application, and a watch over its garbage collections."""
+"""The product's gateway as it is served (`kefu.serve`), and a watch over its collections."""
 
 import gc
 import json
@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from kefu import serve
 from kefu.asgi import application
 
 __all__ = ["application"]
@@ -27,3 +28,6 @@ def _watch(phase: str, info: dict[str, int]) -> None:
 
 
 gc.callbacks.append(_watch)
+
+if __name__ == "__main__":
+    serve.main()

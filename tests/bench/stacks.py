@@ -261,10 +261,7 @@ class Product(Stack):
         }
 
     def _command(self, port: int) -> list[str]:
-        options = ["--host", "127.0.0.1", "--port", str(port), "--ws", "websockets-sansio"]
-        options += ["--loop", "uvloop", "--ws-per-message-deflate", "false", "--no-access-log"]
-        options += ["--log-level", "warning", "--lifespan", "off", "--backlog", "4096"]
-        return ["-m", "uvicorn", *options, "tests.bench.gateway:application"]
+        return ["-m", "tests.bench.gateway", "--host", "127.0.0.1", "--port", str(port)]
 
     def prepare(self) -> None:
         run(["manage.py", "migrate", "-v", "0"], self.environment)
