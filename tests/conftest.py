@@ -11,6 +11,12 @@ from tests import factories
 from tickets.models import Conversation, Inbox, Team
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers last: their driver keeps an event loop running in the thread of the tests."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def private_storage(
     settings: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -45,4 +45,4 @@ urlpatterns: list[URLPattern] = [
 ]
 
 # Stands after the routes of every room (kefu/urls.py).
-nothing_here: list[URLPattern] = [re_path(r"(?s)^.*/$", NotFoundView.as_view())]  # line ends too
+nothing_here: list[URLPattern] = [re_path(r"^[\s\S]*/$", NotFoundView.as_view())]
