@@ -16,7 +16,7 @@ from ai_gateway.errors import AllEndpointsFailed, ErrorKind
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt
 
 FIRST_TEXT_S = 0.25
-SLACK_S = 0.12  # two cores, many tests
+SLACK_S = 0.75  # two cores, many tests
 
 FAULTS = st.fixed_dictionaries(
     {},
