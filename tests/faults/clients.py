@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 ANSWER_S = 3.0  # without an answer for so long, ask again; then after twice as long, …
-LONGEST_ANSWER_S = 24.0
+LONGEST_ANSWER_S = 6.0
 CARE_S = 1.0  # how often a client looks after its outbox
 CATCH_UP_S = 6.0  # how often it asks for what no push told
 READY_S = 6.0

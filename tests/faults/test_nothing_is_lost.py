@@ -21,8 +21,8 @@ from tests.faults.clients import Agent, Client, Visitor
 from tests.faults.proxy import Faults, Proxy
 
 VISITORS = 50
-EACH_VISITOR = 180
-EACH_AGENT = 100
+EACH_VISITOR = 190
+EACH_AGENT = 50
 AGENTS = 10
 PAUSE_S = (0.1, 0.25)  # between two messages of one person: some half a minute for all
 MOST_UNDER_WAY = 4  # messages in a client's outbox, before it waits with the next
