@@ -5,11 +5,9 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from channels.consumer import get_handler_name
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
@@ -17,11 +15,11 @@ from django.utils import timezone
 from agents import board, desk, doors, frames, presence, push, reading, tasks, watch
 from agents.models import Agent
 from tickets import metrics
+from tickets.dbthreads import DatabaseThreads
 from tickets.errors import TicketsError
 from tickets.push import conversation_group
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 DATABASE_AWAY = (DatabaseError, InterfaceError)
 CHECK_EVERY = 3  # beats between two looks at rights, and at what lost pushes would have told
@@ -30,13 +28,7 @@ COUNTS = 0  # the one name that a counting is asked for by
 MOST_WATCHED = 500  # conversations that one console may look at
 
 # Threads of their own: agents never wait behind what visitors write, nor the other way round.
-_THREADS = ThreadPoolExecutor(4, thread_name_prefix="console")
-
-
-async def _in_thread(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """Run what touches database or Redis in a thread."""
-    call = database_sync_to_async(function, thread_sensitive=False, executor=_THREADS)
-    return await call(*arguments, **named)
+_in_thread = DatabaseThreads(4, "console").run
 
 
 async def _read_rows(conversation_ids: set[int]) -> dict[int, reading.Seen]:

@@ -5,20 +5,19 @@ test, an eager task) they go to the thread that waits for the loop, and so see i
 """
 
 import asyncio
-import contextvars
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connection
+
+from tickets.dbthreads import DatabaseThreads
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = 8  # far fewer than calls in flight: the database answers in milliseconds
 
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ai-database")
+_threads = DatabaseThreads(THREADS, "ai-database")
 _own_loops: set[int] = set()
 
 
@@ -32,16 +31,4 @@ async def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     loop = asyncio.get_running_loop()
     if id(loop) not in _own_loops:
         return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
-    context = contextvars.copy_context()  # the trace goes along
-    return await loop.run_in_executor(
-        _threads, context.run, lambda: _with_connection(function, *args, **kwargs)
-    )
-
-
-def _with_connection(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    close_old_connections()
-    try:
-        return function(*args, **kwargs)
-    finally:
-        if not connection.in_atomic_block:
-            connection.close()  # back to the pool
+    return await _threads.run(function, *args, **kwargs)

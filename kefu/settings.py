@@ -92,16 +92,14 @@ TEMPLATES = [
 
 DATABASE_URL = env.str("DATABASE_URL", default="postgresql://kefu@127.0.0.1:5432/kefu")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+DATABASES["default"]["ENGINE"] = "kefu.database"  # Django's, with a pool of ours
 # Only for statements that we prepare (tickets/prepared.py); nothing else is.
 DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c plan_cache_mode=force_generic_plan"
 DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 1,
     "max_size": env.int("DATABASE_POOL_SIZE", default=24),
-    "timeout": 10,
+    "timeout": 5,  # seconds that a request waits for one, also while the server is away
 }
-# The pool looks at a connection before it hands it out: PostgreSQL may have been restarted.
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Redis and queues -----------------------------------------------------------------------------
 

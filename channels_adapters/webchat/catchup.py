@@ -11,18 +11,18 @@ import logging
 from collections import defaultdict
 from typing import Any, Protocol
 
-from channels.db import DatabaseSyncToAsync
 from django.db import connection
 from django.db.models import Q
 
 from channels_adapters.subscribers import message_frames
-from channels_adapters.webchat.writer import DATABASE_AWAY
+from tickets import dbthreads
 from tickets.models import Message
 
 log = logging.getLogger(__name__)
 PERIOD_S = 4.0
 LOST_LIMIT = 100  # messages sent after; whoever lost more sees the gap and fetches
 CHUNK = 2_000  # contacts a query
+_in_thread = dbthreads.DatabaseThreads(1, "catch-up").run
 
 _LAST_SQL = """
     SELECT DISTINCT ON (contact_id) contact_id, id, public_id, last_public_seq
@@ -62,7 +62,7 @@ class Watch:
             await asyncio.sleep(PERIOD_S)
             try:
                 suspects = await self._look(suspects)
-            except DATABASE_AWAY:
+            except dbthreads.AWAY:
                 suspects = {}
             except Exception:  # an outermost edge: the watch must go on
                 log.exception("looking for lost pushes failed")
@@ -95,10 +95,6 @@ class Watch:
             seen_id, seen_seq = socket.seen
             after = seen_seq if seen_id == public_id else 0
             socket.catch_up(await _in_thread(_missed, pk, after))
-
-
-async def _in_thread(function: Any, *args: Any) -> Any:
-    return await DatabaseSyncToAsync(function, thread_sensitive=False)(*args)
 
 
 def _last_seqs(contact_ids: list[int]) -> dict[int, tuple[int, str, int]]:

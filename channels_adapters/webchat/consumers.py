@@ -9,10 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from channels.db import DatabaseSyncToAsync
 from channels.layers import get_channel_layer
 from django.conf import settings
 
@@ -21,8 +20,8 @@ from channels_adapters.webchat.catchup import watch
 from channels_adapters.webchat.frames import BadFrame
 from channels_adapters.webchat.limits import RateLimits
 from channels_adapters.webchat.outgoing import Outgoing, Send
-from channels_adapters.webchat.writer import DATABASE_AWAY, writer
-from tickets import bus, metrics
+from channels_adapters.webchat.writer import writer
+from tickets import bus, dbthreads, metrics
 from tickets.envelopes import InboundMessage, Received
 from tickets.events import TypingStarted
 from tickets.models import Inbox
@@ -39,15 +38,12 @@ RESTART = 1012
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+_in_thread = dbthreads.DatabaseThreads(6, "visitors").run
 _limits = RateLimits()
 
 
 class Closed(Exception):
     """The client is gone, or was sent away."""
-
-
-async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    return await DatabaseSyncToAsync(function, thread_sensitive=False)(*args)
 
 
 async def visitor_application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +101,7 @@ class VisitorSocket:
         key = self._scope["url_route"]["kwargs"]["inbox_key"]
         try:
             inbox = await _in_thread(session.load_inbox, key)
-        except DATABASE_AWAY:
+        except dbthreads.AWAY:
             await self._sorry(RESTART)
         if inbox is None:
             await self._sorry(NO_INBOX)
@@ -117,7 +113,7 @@ class VisitorSocket:
         forwarded = headers.get(b"x-forwarded-for", "")
         self._network = network_of(client_ip(peer, forwarded, settings.TRUSTED_PROXIES))
 
-    async def _sorry(self, code: int) -> None:
+    async def _sorry(self, code: int) -> NoReturn:
         self._out.close(code)
         raise Closed
 
@@ -148,7 +144,7 @@ class VisitorSocket:
             self._leave()
             self._visitor = greeting.visitor
             self._group = contact_group(greeting.visitor.contact_id)
-        except DATABASE_AWAY:
+        except dbthreads.AWAY:
             await self._sorry(RESTART)
         if greeting.bad_identity:
             self._error("bad_identity", greeting.bad_identity)
@@ -208,7 +204,7 @@ class VisitorSocket:
             self._invalid = 0
         except BadFrame as bad:
             self._refuse(bad)
-        except DATABASE_AWAY:
+        except dbthreads.AWAY:
             self._error("unavailable", "the database is away; try again")
         except Closed:
             raise

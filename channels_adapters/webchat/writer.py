@@ -8,24 +8,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError
 from django.utils import timezone
-from psycopg_pool import PoolTimeout
 
 from tickets import intake, metrics, tracing
+from tickets.dbthreads import AWAY, DatabaseThreads
 from tickets.envelopes import InboundMessage, Received
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 5_000  # messages; beyond that clients keep theirs for a while
 MAX_BATCH = 256
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 UNAVAILABLE = Received(error="unavailable")
 INVALID = Received(error="invalid")
 Answer = Callable[[Received], None]
+# One: the order of batches is the order of messages.
+_in_thread = DatabaseThreads(1, "webchat-writer").run
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,7 +40,6 @@ class Writer:
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="webchat-writer")
 
     def submit(self, message: InboundMessage, answer: Answer) -> bool:
         """Queue a message; `answer` hears of it after the commit. False: the queue is full."""
@@ -52,12 +51,14 @@ class Writer:
         return True
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             messages = [waiting.message for waiting in batch]
             try:
-                results = await loop.run_in_executor(self._thread, _commit, messages)
+                results = await _in_thread(_commit, messages)
+            except AWAY as error:
+                log.warning("the database is away: %s", type(error).__name__)
+                results = [UNAVAILABLE] * len(batch)
             except Exception:  # an outermost edge: one batch must not end the writer
                 log.exception("a batch of %d messages failed", len(batch))
                 results = [UNAVAILABLE] * len(batch)
@@ -71,10 +72,8 @@ def _commit(messages: list[InboundMessage]) -> list[Received]:
     try:
         with tracing.following(tracing.new()):
             return intake.receive_now(messages, now=timezone.now())
-    except DATABASE_AWAY as error:
-        log.warning("the database is away: %s", type(error).__name__)
-        connection.close()
-        return [UNAVAILABLE] * len(messages)
+    except AWAY:
+        raise
     except DatabaseError:
         if len(messages) == 1:
             log.exception("a message was refused by the database")

@@ -498,7 +498,6 @@ def reconnected(transactional_db: None) -> Iterator[None]:
     """The connection of pytest's own thread was cut too: it needs another to tidy up with."""
     yield
     connections.close_all()
-    connection.close_pool()  # what else it holds was cut, too
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ PAGES: dict[str, tuple[int, int]] = {
 OF_A_TEAM = ("conversations", "contacts", "tickets", "events")
 CONFIGURATION = ("inboxes", "teams", "api-keys", "agents", "webhooks", "ai")
 BY_SCOPE = ("uploads", "labels", "quick-replies")
-NOTHING = r"api/v1/^[\\s\\S]*/$"
+NOTHING = r"api/v1/^[\s\S]*/$"
 
 
 def noun(path: str) -> str:
