@@ -35,6 +35,10 @@ def one() -> int:
         return int(cursor.fetchone()[0])
 
 
+def give_back() -> None:
+    connection.close()  # the thread's own: the name finds another in each thread
+
+
 def test_dead_connections_of_the_pool_are_replaced_without_a_pause() -> None:
     pool = connection.pool
     borrowed = [pool.getconn() for _ in range(4)]
@@ -57,12 +61,12 @@ async def test_a_thread_that_lost_its_connection_takes_another() -> None:
     await DatabaseThreads(1, "cutter").run(_cut_and_give_back)
 
     assert await threads.run(one) == 1
-    await threads.run(connection.close)
+    await threads.run(give_back)
 
 
 def _cut_and_give_back() -> None:
     cut_all()
-    connection.close()
+    give_back()
 
 
 async def test_a_connection_cut_while_in_use_is_not_used_again() -> None:
@@ -76,7 +80,7 @@ async def test_a_connection_cut_while_in_use_is_not_used_again() -> None:
         await threads.run(cut_in_the_middle)
 
     assert await threads.run(one) == 1
-    await threads.run(connection.close)
+    await threads.run(give_back)
 
 
 def test_an_idle_connection_is_open_until_the_server_closes_it() -> None:
