@@ -1,7 +1,6 @@
 """The console's socket (contract §5): frames in, frames out, and a beat that says who is there."""
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,7 @@ from agents.models import Agent
 from tickets import metrics
 from tickets.dbthreads import DatabaseThreads
 from tickets.errors import TicketsError
+from tickets.payloads import dumps
 from tickets.push import conversation_group
 
 log = logging.getLogger(__name__)
@@ -68,14 +68,15 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._reading_logs = asyncio.Lock()
         self._counts: dict[str, int] | None = None
         self._invalid_in_a_row = 0
-        self._logs, self._lists = watch.Logs(self._read_logs), watch.Lists(self._read_lists)
+        self._logs = watch.Logs(self._read_logs)
         self._counting = watch.Counts(self._read_counts)
         self._board = board.board(_read_rows)
         self._groups: set[str] = set()
         await self._join(push.groups_of(self.visa.principal))
         await self._beat()
         await self._tell(opening.ready)
-        await self._read_lists(set(opening.conversation_ids))
+        self._board.want(self, opening.conversation_ids)
+        self._counting.add([COUNTS])
         self._checked_at = timezone.now()
         self._heart = asyncio.create_task(self._keep_beating())
         metrics.ws_connections.labels("console").inc()
@@ -89,7 +90,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         metrics.ws_connections.labels("console").dec()
         self._heart.cancel()
         self._logs.stop()
-        self._lists.stop()
+        self._board.leave(self)
         self._counting.stop()
         await self._join(set())
         for conversation_id in self._positions:
@@ -199,7 +200,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         last = dict(zip(changed, said, strict=True)) if said else {}
         if behind := [pk for pk in changed if self._is_behind(pk, last.get(pk))]:
             self._logs.add(behind)
-        self._lists.add(changed)
+        self._board.want(self, changed)
+        if not said:  # a new message alone moves nothing from one list to another
+            self._counting.add([COUNTS])
 
     def _is_behind(self, conversation_id: int, last_seq: int | None) -> bool:
         """A watched log has, or may have, what this console was not told."""
@@ -255,20 +258,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         if len(news) >= desk.LOG_MOST:
             self._logs.add(positions)
 
-    async def _read_lists(self, conversation_ids: set[int]) -> bool:
-        return await self._reads(self._tell_lists, conversation_ids)
-
-    async def _tell_lists(self, conversation_ids: set[int]) -> None:
-        rows = await self._board.rows(conversation_ids)
-        for frame in [
-            seen.frame_for(self.visa.principal)
-            for pk, seen in rows.items()
-            if pk in conversation_ids
-        ]:
-            if frame["type"] == "removed":
-                await self._unwatch(self._public_ids.get(uuid.UUID(frame["conversation"])))
-            await self._tell(frame)
-        self._counting.add([COUNTS])
+    async def show_rows(self, rows: list[reading.Seen]) -> None:
+        """From the board: rows of lists as they are now."""
+        for seen in rows:
+            if not seen.is_for(self.visa.principal):
+                await self._unwatch(seen.conversation.pk)
+            await self._tell_text(seen.frame_for(self.visa.principal))
 
     async def _read_counts(self, _names: set[int]) -> bool:
         return await self._reads(self._tell_counts, None)
@@ -309,9 +304,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             if visa.principal != self.visa.principal:
                 self.visa = visa
                 await self._join(push.groups_of(visa.principal))
-                self._lists.add(self._positions)
+                self._board.want(self, self._positions)
+                self._counting.add([COUNTS])
             now, since = timezone.now(), self._checked_at
-            self._lists.add(await _in_thread(desk.changed_since, visa.principal, since))
+            if missed := await _in_thread(desk.changed_since, visa.principal, since):
+                self._board.want(self, missed)
+                self._counting.add([COUNTS])
             self._checked_at = now
             self._logs.add(self._positions)
         except doors.Refused as error:
@@ -328,11 +326,14 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._groups = groups
 
     async def _tell(self, frame: Mapping[str, Any]) -> None:
+        await self._tell_text(dumps(frame))
+
+    async def _tell_text(self, frame: str) -> None:
         """Send a frame; where the socket has gone meanwhile, nobody misses it."""
         if self._ended:
             return
         try:
-            await self.send(text_data=json.dumps(frame, ensure_ascii=False))
+            await self.send(text_data=frame)
         except OSError:  # how uvicorn says that the client went
             self._ended = True
 

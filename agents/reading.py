@@ -1,5 +1,6 @@
 """What lists and headers show of conversations: all of it in one query, however many rows."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from agents import buckets, push
 from agents.models import Agent
 from tickets.models import Attachment, Conversation, Label, Message
-from tickets.payloads import conversation_payload
+from tickets.payloads import conversation_payload, dumps
 from tickets.policy import Principal
 
 PREVIEW_LENGTH = 120
@@ -42,14 +43,8 @@ def with_row(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
 
 def row_payload(conversation: Any, principal: Principal) -> push.RowPayload:
     """A conversation of `with_row`, for one who may see it."""
-    return _with_buckets(_shared_payload(conversation), conversation, principal)
-
-
-def _with_buckets(
-    payload: dict[str, Any], conversation: Conversation, principal: Principal
-) -> push.RowPayload:
-    row = {**payload, "buckets": buckets.buckets_of(conversation, principal)}
-    return cast(push.RowPayload, row)
+    names = buckets.buckets_of(conversation, principal)
+    return cast(push.RowPayload, {**_shared_payload(conversation), "buckets": names})
 
 
 def _shared_payload(conversation: Any) -> dict[str, Any]:
@@ -81,22 +76,25 @@ class Seen:
     """A row as it was read, for whoever may see it."""
 
     conversation: Conversation
-    payload: dict[str, Any]
+    json: str  # its object, written out once; only `buckets` is missing
 
-    def frame_for(self, principal: Principal) -> push.ConversationFrame | push.RemovedFrame:
-        """What a console is told of it: as it is, or that it is not theirs (any more)."""
+    def is_for(self, principal: Principal) -> bool:
         place = (self.conversation.team_id, self.conversation.assignee_id)
-        if not push.may_see(principal, place):
-            return {"type": "removed", "conversation": str(self.conversation.public_id)}
-        row = _with_buckets(self.payload, self.conversation, principal)
-        return {"type": "conversation", "conversation": row}
+        return push.may_see(principal, place)
+
+    def frame_for(self, principal: Principal) -> str:
+        """`push.ConversationFrame` for one who may see it, `push.RemovedFrame` for others."""
+        if not self.is_for(principal):
+            return f'{{"type":"removed","conversation":"{self.conversation.public_id}"}}'
+        names = json.dumps(buckets.buckets_of(self.conversation, principal))
+        return f'{{"type":"conversation","conversation":{self.json[:-1]},"buckets":{names}}}}}'
 
 
 def rows(conversation_ids: Iterable[int]) -> dict[int, Seen]:
-    """These rows by number, the one that changed last at the end; for `Seen.frame_for` only."""
+    """These rows by number, the one that changed last at the end."""
     found = Conversation.objects.filter(pk__in=set(conversation_ids))
     return {
-        conversation.pk: Seen(conversation, _shared_payload(conversation))
+        conversation.pk: Seen(conversation, dumps(_shared_payload(conversation)))
         for conversation in with_row(found).order_by("updated_at", "pk")
     }
 

@@ -1,7 +1,8 @@
 """How one console keeps up: it is woken by names, waits a moment for more of them, reads once.
 
-Lists (`Lists`) may be some hundred milliseconds late; the logs that the agent looks at
-(`Logs`) are read at once, and while one reading is on its way the next collects.
+The logs that the agent looks at (`Logs`) are read at once, and while one reading is on its way
+the next collects; the numbers of the lists (`Counts`) may be some hundred milliseconds late.
+Rows of lists are read for all consoles together (`board`).
 Both stop by themselves when nothing is left, and neither loses a name when a reading fails.
 """
 
@@ -9,8 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-LIST_PAUSE_S = 0.15
-MOST_AT_ONCE = 200  # rows that one reading of lists brings
+COUNT_PAUSE_S = 0.15
 COUNT_SHARE = 0.25  # of a process's time that counting may take, all consoles together
 LONGEST_PAUSE_S = 0.25  # that one counting asks the others to wait
 AGAIN_S = 1.0  # after a reading failed
@@ -82,8 +82,8 @@ class Logs(Watch):
     """The logs that the agent looks at: read as soon as the reading before is done."""
 
 
-class Lists(Watch):
-    """Rows of lists: the first change at once, then no more often than LIST_PAUSE_S."""
+class Counts(Watch):
+    """The numbers of the lists: no one else's reading, so all consoles share the time for it."""
 
     def __init__(self, read: Callable[[set[int]], Awaitable[bool]]) -> None:
         super().__init__(read)
@@ -92,29 +92,11 @@ class Lists(Watch):
     async def _pause(self) -> None:
         # A deed is told by several events: wait for its others.
         await asyncio.sleep(max(0.01, self._next_at - time.monotonic()))
-
-    def _take(self) -> set[int]:
-        names = super()._take()
-        if len(names) > MOST_AT_ONCE:
-            first = sorted(names)[:MOST_AT_ONCE]
-            self._names, names = names.difference(first), set(first)
-        return names
-
-    async def _timed(self, names: set[int]) -> bool:
-        done = await self._read(names)
-        self._next_at = time.monotonic() + LIST_PAUSE_S
-        return done
-
-
-class Counts(Lists):
-    """The numbers of the lists: no one else's reading, so all consoles share the time for it."""
-
-    async def _pause(self) -> None:
-        await super()._pause()
         await PACER.turn()
 
     async def _timed(self, names: set[int]) -> bool:
         began = time.monotonic()
-        done = await super()._timed(names)
+        done = await self._read(names)
         PACER.took(time.monotonic() - began)
+        self._next_at = time.monotonic() + COUNT_PAUSE_S
         return done

@@ -1,18 +1,15 @@
 """Queues the bot's work."""
 
 from ai_gateway import tasks
+from tickets import told
 from tickets.events import MessageReceived
-from tickets.models import Conversation, Message
 
 
 def answer(event: MessageReceived) -> None:
-    """One query tells which of these the bot owns, one task answers them; nothing for none.
+    """One task answers those that the bot owns; nothing for none.
 
     Of several messages of a conversation the last one is answered.
     """
-    owned = Message.objects.filter(
-        pk__in=event.message_ids, conversation__status=Conversation.Status.BOT
-    )
-    newest = dict(owned.order_by("seq").values_list("conversation_id", "pk"))
+    newest = {one.conversation_id: one.message_id for one in told.of(event) if one.with_bot}
     if newest:
         tasks.answer_messages.delay(sorted(newest.values()))

@@ -1,6 +1,7 @@
 """The JSON objects of the contract: one shape for sockets, REST, hooks and templates."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
@@ -41,6 +42,11 @@ class ConversationPayload(TypedDict):
     sla: list[dict[str, Any]]
     created_at: str | None
     updated_at: str | None
+
+
+def dumps(payload: Mapping[str, Any]) -> str:
+    """JSON as it goes over sockets: as it reads, and without blanks."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 
 
 def iso(moment: datetime | None) -> str | None:

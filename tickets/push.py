@@ -3,8 +3,9 @@
 A push may be lost. It only wakes a client, who reads what it missed from the database.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -33,6 +34,39 @@ def team_group(team_id: int | None) -> str:
 def agent_group(user_id: int) -> str:
     """The consoles of one agent."""
     return f"agent.{user_id}"
+
+
+class Subscription:
+    """Calls `callback(message)` in this event loop for each message of a group, until it ends.
+
+    The callback must return at once, and must not change the message: others get the same one.
+    """
+
+    __slots__ = ("_callback", "_group", "_layer", "_listening")
+
+    def __init__(self, group: str, callback: Callable[[dict[str, Any]], None]) -> None:
+        self._group, self._callback = group, callback
+        self._layer = get_channel_layer()
+        self._listening: asyncio.Task[None] | None = None
+        if subscribe := getattr(self._layer, "local_subscribe", None):
+            subscribe(group, callback)
+        else:  # any other Channels layer: a channel and a task for each
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    def end(self) -> None:
+        if self._listening:
+            self._listening.cancel()
+        else:
+            self._layer.local_unsubscribe(self._group, self._callback)
+
+    async def _listen(self) -> None:
+        channel = await self._layer.new_channel()
+        await self._layer.group_add(self._group, channel)
+        try:
+            while True:
+                self._callback(await self._layer.receive(channel))
+        finally:
+            await self._layer.group_discard(self._group, channel)
 
 
 def to_groups(groups: Iterable[str], message: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from channels.layers import get_channel_layer
 from django.conf import settings
 
 from channels_adapters.webchat import frames, session
@@ -27,7 +26,7 @@ from tickets.events import TypingStarted
 from tickets.models import Inbox
 from tickets.net import client_ip, network_of
 from tickets.payloads import iso
-from tickets.push import contact_group
+from tickets.push import Subscription, contact_group
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,6 @@ class VisitorSocket:
     """One open socket of a visitor."""
 
     __slots__ = (
-        "_group",
         "_inbox",
         "_invalid",
         "_network",
@@ -65,6 +63,7 @@ class VisitorSocket:
         "_scope",
         "_seen",
         "_sent",
+        "_subscription",
         "_visitor",
     )
 
@@ -74,7 +73,7 @@ class VisitorSocket:
         self._out = Outgoing(send)
         self._invalid = 0
         self._sent: set[str] = set()  # client ids whose echo this socket must not get
-        self._group = ""
+        self._subscription: Subscription | None = None
         self._seen = ("", 0)  # the conversation's id and the highest number that was sent
         self._page: dict[str, str] = {}
 
@@ -143,7 +142,6 @@ class VisitorSocket:
             greeting: session.Greeting = await _in_thread(session.greet, self._inbox, hello)
             self._leave()
             self._visitor = greeting.visitor
-            self._group = contact_group(greeting.visitor.contact_id)
         except dbthreads.AWAY:
             await self._sorry(RESTART)
         if greeting.bad_identity:
@@ -154,14 +152,15 @@ class VisitorSocket:
         self._join()
 
     def _join(self) -> None:
-        get_channel_layer().local_subscribe(self._group, self._pushed)
+        group = contact_group(self._visitor.contact_id)
+        self._subscription = Subscription(group, self._pushed)
         watch().add(self, self._visitor.contact_id)
 
     def _leave(self) -> None:
-        if self._group:
-            get_channel_layer().local_unsubscribe(self._group, self._pushed)
+        if self._subscription:
+            self._subscription.end()
             watch().remove(self)
-            self._group = ""
+            self._subscription = None
 
     # What it has been told -------------------------------------------------------------------
 

@@ -29,7 +29,8 @@ from tickets.models import ContactIdentity, Conversation, Label, Message, Rating
 from tickets.payloads import user_name
 from tickets.services import attachments as attachment_service
 from tickets.services import lines, threads
-from tickets.services.receiving import open_live, receive
+from tickets.services.opening import open_live
+from tickets.services.receiving import receive
 from tickets.text import clean
 
 Status = Conversation.Status

@@ -4,72 +4,64 @@ The number of SQL statements does not grow with the batch. Live conversations ar
 in the order of their keys, so two batches never wait for each other in a circle; a number
 is given only under that lock, so a log has no gap; what came before (by client or source
 id) is found under it too, so nothing is stored twice.
+
+Resends are rare, so a batch of sockets' messages is first written as if there were none; where
+the unique indexes know one of them, all of it is undone and done again with a look at each.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F
 from psycopg.types.json import Jsonb
 
-from tickets import bus, prepared
+from tickets import bus, prepared, told
 from tickets.envelopes import InboundMessage, Received
-from tickets.events import (
-    ConversationChanged,
-    ConversationHandedOff,
-    HandoffReason,
-    MessageReceived,
-    ReplyPosted,
-)
+from tickets.events import ConversationChanged, MessageReceived
 from tickets.ids import uuid7
-from tickets.models import Attachment, Conversation, Inbox, Message
-from tickets.services import contacts, lines
+from tickets.models import Attachment, Message
+from tickets.services import contacts, live, opening
+from tickets.services.live import Entrance, Thread
+from tickets.services.opening import Letter
 
-Letter = tuple[InboundMessage, int]  # a message, and the identity that it is from
-
-
-@dataclass(slots=True)
-class _Thread:
-    """A contact's live conversation while it is locked, and what this batch adds to it."""
-
-    conversation_id: int
-    public_id: UUID
-    contact_id: int
-    last_seq: int
-    last_public_seq: int
-    blocked: bool
-    opened: bool = False
-    incoming: int = 0
-    reply_identity_id: int = 0
-
-    def next_seq(self) -> tuple[int, tuple[int, ...]]:
-        """The next number, and the notes' numbers right before it."""
-        skipped = tuple(range(self.last_public_seq + 1, self.last_seq + 1))
-        self.last_seq += 1
-        self.last_public_seq = self.last_seq
-        return self.last_seq, skipped
+Known = dict[tuple[str, int, str], Received]
 
 
-@transaction.atomic
+class _SeenBefore(Exception):
+    """A message of the batch is stored already."""
+
+
 def receive(batch: Sequence[InboundMessage], *, now: datetime) -> list[Received]:
     """Store contacts' messages; one answer for each, in order.
 
     A message that was here before is answered with its first row (`duplicate`). One that
     cannot be stored is answered with `error` (`blocked`, `invalid`); the others are stored.
     """
+    if not any(message.source_id for message in batch):  # platforms do deliver twice
+        try:
+            return _receive(batch, now=now, expecting_resends=False)
+        except _SeenBefore:
+            pass
+    return _receive(batch, now=now, expecting_resends=True)
+
+
+@transaction.atomic
+def _receive(
+    batch: Sequence[InboundMessage], *, now: datetime, expecting_resends: bool
+) -> list[Received]:
     prepared.plan_for_growth()
     identity_ids = contacts.identity_ids(batch, now=now)
     letters = list(zip(batch, identity_ids, strict=True))
-    threads = _lock_live(identity_ids)
+    threads, entrances = live.lock(identity_ids)
     if missing := set(identity_ids) - set(threads):
-        _lock_contacts(missing)
-        threads |= _lock_live(missing)  # another transaction may have been faster
-    known = _known(letters)
+        live.lock_contacts(missing)
+        found, _ = live.lock(missing)  # another transaction may have been faster
+        threads |= found
+        expecting_resends = True  # of what was said in a conversation that is over
+    known = _known(letters) if expecting_resends else {}
     refused = _refused(letters)
     fresh = {
         identity_id
@@ -78,10 +70,10 @@ def receive(batch: Sequence[InboundMessage], *, now: datetime) -> list[Received]
         and index not in refused
         and not (_keys(message, identity_id) & known.keys())
     }
-    threads |= _open_threads(fresh, letters, now)
+    threads |= opening.open_threads(fresh, letters, now)
     results, rows = _number(letters, threads, known, refused, now)
     if rows:
-        _write(rows, results, threads, now)
+        _write(rows, threads, entrances, now)
     return results
 
 
@@ -96,41 +88,6 @@ def _keys(message: InboundMessage, identity_id: int) -> set[tuple[str, int, str]
 
 
 # Reading under locks --------------------------------------------------------------------------
-
-_LIVE_SQL = """
-    SELECT i.id, c.id, c.public_id, c.contact_id, c.last_seq, c.last_public_seq,
-           ct.blocked_at IS NOT NULL
-      FROM tickets_contactidentity i
-      JOIN tickets_contact ct ON ct.id = i.contact_id
-      JOIN tickets_conversation c ON c.contact_id = i.contact_id AND c.status <> 'resolved'
-     WHERE i.id = ANY(%s::bigint[])
-     ORDER BY c.id
-       FOR NO KEY UPDATE OF c
-"""
-
-
-def _lock_live(identity_ids: Iterable[int]) -> dict[int, _Thread]:
-    """The live conversation of each identity's contact; two identities may share one."""
-    threads: dict[int, _Thread] = {}
-    by_conversation: dict[int, _Thread] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_LIVE_SQL, [sorted(set(identity_ids))])
-        for identity_id, *row in cursor.fetchall():
-            thread = by_conversation.setdefault(row[0], _Thread(*row))
-            threads[identity_id] = thread
-    return threads
-
-
-def _lock_contacts(identity_ids: Iterable[int]) -> None:
-    """Whoever opens a conversation holds the contact, so that one opens it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM tickets_contact ct JOIN tickets_contactidentity i"
-            " ON i.contact_id = ct.id WHERE i.id = ANY(%s) ORDER BY ct.id"
-            " FOR NO KEY UPDATE OF ct",
-            [sorted(identity_ids)],
-        )
-
 
 # LATERAL … LIMIT 1: by the index and message by message, however a plan sees the tables.
 _KNOWN_SQL = """
@@ -156,9 +113,7 @@ _KNOWN_SQL = """
 """
 
 
-def _known(
-    letters: Sequence[Letter],
-) -> dict[tuple[str, int, str], Received]:
+def _known(letters: Sequence[Letter]) -> Known:
     """Those of the batch that are stored already."""
     by_client = [(i, m.client_id) for m, i in letters if m.client_id]
     by_source = [(m.inbox_id, m.source_id) for m, _ in letters if m.source_id]
@@ -217,107 +172,6 @@ def _refused(letters: Sequence[Letter]) -> set[int]:
     }
 
 
-# Opening --------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def open_live(
-    *, identity_id: int, inbox: Inbox, page: dict[str, str], now: datetime
-) -> Conversation | None:
-    """The contact's live conversation, opened before their first word; None: they are blocked."""
-    threads = _lock_live([identity_id])
-    if not threads:
-        _lock_contacts([identity_id])
-        threads = _lock_live([identity_id])
-    if not threads:
-        first = InboundMessage(inbox_id=inbox.pk, identity_id=identity_id, page=page)
-        threads = _open_threads({identity_id}, [(first, identity_id)], now)
-    thread = threads[identity_id]
-    if thread.blocked:
-        return None
-    if thread.opened:
-        bus.publish(ConversationChanged(thread.conversation_id))
-    return Conversation.objects.get(pk=thread.conversation_id)
-
-
-def _open_threads(
-    identity_ids: set[int],
-    letters: Sequence[Letter],
-    now: datetime,
-) -> dict[int, _Thread]:
-    """A live conversation for identities whose contact has none, reopened or new."""
-    if not identity_ids:
-        return {}
-    first: dict[int, InboundMessage] = {}
-    for message, identity_id in letters:
-        first.setdefault(identity_id, message)
-    inboxes = Inbox.objects.in_bulk({first[i].inbox_id for i in identity_ids})
-    rows = contacts.owners(identity_ids)
-    threads: dict[int, _Thread] = {}
-    by_contact: dict[int, _Thread] = {}
-    reopened = _reopen(
-        [contact_id for i, (contact_id, _) in rows.items() if _reopens(inboxes, first[i])], now
-    )
-    fresh: dict[int, Conversation] = {}
-    for identity_id, (contact_id, blocked) in rows.items():
-        thread = by_contact.get(contact_id) or reopened.get(contact_id)
-        if thread is None:
-            inbox = inboxes[first[identity_id].inbox_id]
-            opened = _conversation(contact_id, identity_id, inbox, first[identity_id], now)
-            thread = _Thread(0, opened.public_id, contact_id, 0, 0, blocked, opened=True)
-            if not blocked:
-                fresh[contact_id] = opened
-        by_contact[contact_id] = threads[identity_id] = thread
-    for conversation in Conversation.objects.bulk_create(fresh.values()):
-        by_contact[conversation.contact_id].conversation_id = conversation.pk
-    return threads
-
-
-def _reopens(inboxes: dict[int, Inbox], message: InboundMessage) -> bool:
-    return inboxes[message.inbox_id].setting("reopen") == "reopen"
-
-
-def _conversation(
-    contact_id: int, identity_id: int, inbox: Inbox, message: InboundMessage, now: datetime
-) -> Conversation:
-    return Conversation(
-        contact_id=contact_id,
-        identity_id=identity_id,
-        reply_identity_id=identity_id,
-        inbox=inbox,
-        team_id=inbox.team_id,
-        status=Conversation.Status.BOT,
-        owner_kind=Conversation.OwnerKind.BOT,
-        page=message.page,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-_REOPEN_SQL = """
-    UPDATE tickets_conversation c
-       SET status = CASE WHEN c.assignee_id IS NULL THEN 'bot' ELSE 'open' END,
-           owner_kind = CASE WHEN c.assignee_id IS NULL THEN 'bot' ELSE 'agent' END,
-           lease = c.lease + 1, resolved_at = NULL, updated_at = %s
-     WHERE c.id IN (
-           SELECT DISTINCT ON (contact_id) id FROM tickets_conversation
-            WHERE contact_id = ANY(%s) AND status = 'resolved' AND superseded_by_id IS NULL
-            ORDER BY contact_id, id DESC)
-    RETURNING c.id, c.public_id, c.contact_id, c.last_seq, c.last_public_seq, false
-"""
-
-
-def _reopen(contact_ids: list[int], now: datetime) -> dict[int, _Thread]:
-    if not contact_ids:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(_REOPEN_SQL, [now, contact_ids])
-        threads = [_Thread(*row) for row in cursor.fetchall()]
-    for thread in threads:
-        thread.opened = True
-    return {thread.contact_id: thread for thread in threads}
-
-
 # Writing --------------------------------------------------------------------------------------
 
 
@@ -327,14 +181,14 @@ class _Row:
 
     message: InboundMessage
     identity_id: int
-    thread: _Thread
+    thread: Thread
     result: Received
 
 
 def _number(
     letters: Sequence[Letter],
-    threads: dict[int, _Thread],
-    known: dict[tuple[str, int, str], Received],
+    threads: dict[int, Thread],
+    known: Known,
     refused: set[int],
     now: datetime,
 ) -> tuple[list[Received], list[_Row]]:
@@ -360,7 +214,7 @@ def _number(
     return results, rows
 
 
-def _place(thread: _Thread, identity_id: int, now: datetime) -> Received:
+def _place(thread: Thread, identity_id: int, now: datetime) -> Received:
     seq, skipped = thread.next_seq()
     thread.incoming += 1
     thread.reply_identity_id = identity_id
@@ -387,6 +241,7 @@ _INSERT_SQL = """
                   %s::text[], %s::text[], %s::uuid[], %s::jsonb[])
            AS r(public_id, conversation_id, seq, identity_id, inbox_id, client_id, source_id,
                 text, reply_to, meta)
+        ON CONFLICT DO NOTHING
     RETURNING public_id, id
 """
 
@@ -412,13 +267,18 @@ _CLAIM_SQL = """
 
 
 def _write(
-    rows: list[_Row], results: list[Received], threads: dict[int, _Thread], now: datetime
+    rows: list[_Row],
+    threads: dict[int, Thread],
+    entrances: dict[int, Entrance],
+    now: datetime,
 ) -> None:
+    """Raises _SeenBefore where a row is there already."""
     touched = list({t.conversation_id: t for t in threads.values() if t.incoming}.values())
     with prepared.cursor() as cursor:
         cursor.execute(_INSERT_SQL, [now, *_columns(rows)])
         ids: dict[UUID, int] = dict(cursor.fetchall())
-    with connection.cursor() as cursor:
+        if len(ids) < len(rows):
+            raise _SeenBefore
         for row in rows:
             row.result.message_id = ids[row.result.public_id]  # type: ignore[index]
         cursor.execute(
@@ -431,23 +291,45 @@ def _write(
                 [t.reply_identity_id for t in touched],
             ],
         )
-        claims = [
-            (attachment_id, row.result.message_id, position)
-            for row in rows
-            for position, attachment_id in enumerate(row.message.attachment_ids)
-        ]
-        if claims:
-            cursor.execute(_CLAIM_SQL, [list(column) for column in zip(*claims, strict=True)])
+    _claim_attachments(rows)
     opened = [t.conversation_id for t in touched if t.opened]
     for conversation_id in opened:  # told before its first message
         bus.publish(ConversationChanged(conversation_id))
-    bus.publish(
-        MessageReceived(
-            tuple(row.result.message_id for row in rows),
-            tuple(t.conversation_id for t in touched),
-        )
+    event = MessageReceived(
+        tuple(row.result.message_id for row in rows),
+        tuple(t.conversation_id for t in touched),
     )
-    _queue_unattended(opened, now)
+    told.remember(event, _tell(rows, entrances))
+    bus.publish(event)
+    opening.queue_unattended(opened, now)
+
+
+def _claim_attachments(rows: list[_Row]) -> None:
+    claims = [
+        (attachment_id, row.result.message_id, position)
+        for row in rows
+        for position, attachment_id in enumerate(row.message.attachment_ids)
+    ]
+    if claims:
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIM_SQL, [list(column) for column in zip(*claims, strict=True)])
+
+
+def _tell(rows: list[_Row], entrances: dict[int, Entrance]) -> list[told.Told] | None:
+    """What is told of these messages; None where it has to be read: files, a conversation's first.
+
+    In the order of their logs: a batch keeps the order of each writer.
+    """
+    messages = []
+    for row in rows:
+        scene, entrance = row.thread.scene, entrances.get(row.identity_id)
+        inbox_id = row.message.inbox_id
+        if scene is None or entrance is None or entrance.inbox_id != inbox_id:
+            return None
+        if row.message.attachment_ids:
+            return None
+        messages.append(told.incoming(row.message, row.result, scene, entrance))
+    return messages
 
 
 def _columns(rows: list[_Row]) -> list[list[Any]]:
@@ -463,52 +345,3 @@ def _columns(rows: list[_Row]) -> list[list[Any]]:
         [row.message.reply_to for row in rows],
         [Jsonb(row.message.raw) if row.message.raw else None for row in rows],
     ]
-
-
-def _queue_unattended(conversation_ids: list[int], now: datetime) -> None:
-    """Where no bot answers first, a conversation that has just begun stands in the line."""
-    if not conversation_ids:
-        return
-    begun = [
-        conversation
-        for conversation in Conversation.objects.with_bot()
-        .filter(pk__in=conversation_ids)
-        .select_related("contact", "inbox__hours")
-        if not conversation.inbox.setting("auto_reply")
-    ]
-    if not begun:
-        return
-    waiting = Conversation.objects.filter(
-        status=Conversation.Status.QUEUED, team__in={c.team_id for c in begun}
-    )
-    ahead = Counter(dict(waiting.values_list("team").annotate(Count("pk"))))
-    said = []
-    for conversation in begun:
-        said.append(_queued_line(conversation, ahead[conversation.team_id], now))
-        ahead[conversation.team_id] += 1
-        bus.publish(ConversationHandedOff(conversation.pk, HandoffReason.NO_BOT))
-    for message in Message.objects.bulk_create(said):
-        bus.publish(ReplyPosted(message.pk, message.conversation_id))
-    Conversation.objects.filter(pk__in=[c.pk for c in begun]).update(
-        status=Conversation.Status.QUEUED,
-        owner_kind=Conversation.OwnerKind.QUEUE,
-        lease=F("lease") + 1,
-        last_seq=F("last_seq") + 1,
-        last_public_seq=F("last_seq") + 1,
-    )
-
-
-def _queued_line(conversation: Conversation, ahead: int, now: datetime) -> Message:
-    with lines.in_language_of(conversation.contact):
-        text = lines.queued(conversation.inbox, ahead=ahead, now=now)
-    return Message(
-        conversation=conversation,
-        seq=conversation.last_seq + 1,
-        kind=Message.Kind.ACTIVITY,
-        author_kind=Message.AuthorKind.SYSTEM,
-        inbox_id=conversation.inbox_id,
-        text=text,
-        meta={"activity": "queued"},
-        status=Message.Status.SENT,
-        created_at=now,
-    )
