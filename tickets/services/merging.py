@@ -69,6 +69,20 @@ def _put_aside(conversation: Conversation, kept: Conversation, now: datetime) ->
     bus.publish(ConversationChanged(conversation.pk))
 
 
+def _state_of(conversation: Conversation) -> dict[str, Any]:
+    """Where it stands: where it stood when it was put aside, if it was."""
+    state = conversation.superseded_state
+    if state is None:
+        return {name: getattr(conversation, name) for name in _STATE}
+    moments = {name for name in _STATE if name.endswith(("_since", "_until"))}
+    return {
+        name: datetime.fromisoformat(state[name])
+        if name in moments and state[name]
+        else state[name]
+        for name in _STATE
+    }
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
@@ -83,11 +97,7 @@ def _bring_back(involved: list[Conversation], now: datetime) -> None:
             continue
         if conversation.contact_id in live:
             continue
-        state = conversation.superseded_state or {}
-        for name in _STATE:
-            value = state[name]
-            if name.endswith(("_since", "_until")) and value:
-                value = datetime.fromisoformat(value)
+        for name, value in _state_of(conversation).items():
             setattr(conversation, name, value)
         conversation.superseded_by = conversation.superseded_state = None
         conversation.lease += 1
@@ -116,16 +126,13 @@ def _home_of(message: Message, source: Conversation, now: datetime) -> Conversat
     if live:
         return threads.lock(live)
     made = Conversation.objects.create(
+        **_state_of(source) | {"unread": 0},
         contact_id=identity.contact_id,
         identity=identity,
         reply_identity=identity,
         inbox_id=identity.inbox_id,
         team_id=source.team_id,
         assignee_id=source.assignee_id,
-        status=source.status,
-        owner_kind=source.owner_kind,
-        waiting_since=source.waiting_since,
-        snoozed_until=source.snoozed_until,
         resolved_at=source.resolved_at,
         created_at=message.created_at,
         updated_at=now,
