@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.01  # a deed is told by several events: wait for its others
 PAUSE_S = 0.15  # between two readings, at least
 LONGEST_PAUSE_S = 2.0
-SHARE = 0.12  # of the process's time
+SHARE = 0.08  # of the process's time
 MOST_AT_ONCE = 200  # rows that one reading brings
 AGAIN_S = 1.0  # after a reading failed
 
@@ -31,7 +31,7 @@ Reader = Callable[[set[int]], Awaitable[dict[int, Seen]]]
 class Viewer(Protocol):
     """A console that shows rows."""
 
-    async def show_rows(self, rows: list[Seen]) -> None: ...
+    def show_rows(self, rows: list[Seen]) -> None: ...
 
 
 class Board:
@@ -75,7 +75,7 @@ class Board:
             await asyncio.sleep(AGAIN_S)
             return
         for viewer, ids in wanted.items():
-            await viewer.show_rows([seen for pk, seen in rows.items() if pk in ids])
+            viewer.show_rows([seen for pk, seen in rows.items() if pk in ids])
 
     def _take(self) -> dict[Viewer, set[int]]:
         """What is wanted, of so many rows as one reading brings; the rest stays."""

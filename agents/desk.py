@@ -59,6 +59,7 @@ class Behind(Exception):
 class Opening:
     """What a console knows when it opens, and which conversations it is told of first."""
 
+    at: datetime
     agent_id: int
     ready: push.ReadyFrame
     conversation_ids: list[int]
@@ -70,6 +71,7 @@ def open_console(visa: Visa, *, now: datetime) -> Opening:
     slugs = list(teams.values_list("slug", flat=True))
     live = policy.conversations(visa.principal).live().order_by("-last_message_at", "-pk")
     return Opening(
+        at=now,
         agent_id=agent.pk,
         ready={
             "type": "ready",

@@ -1,13 +1,15 @@
 """Frames on their way to one socket: in order, and never waited for by whoever made them."""
 
 import asyncio
-import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from tickets.payloads import dumps
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 MAX_WAITING = 1_000  # frames that a client did not take: it may come back and read the log
+TOO_SLOW = 1013
 GONE = (OSError, RuntimeError)  # what servers raise of a socket that is closed
 
 
@@ -22,14 +24,21 @@ class Outgoing:
         self._task: asyncio.Task[None] | None = None
         self.close_code: int | None = None
 
-    def push(self, frame: dict[str, Any]) -> None:
+    def accept(self) -> None:
+        self._add({"type": "websocket.accept"})
+
+    def push(self, frame: Mapping[str, Any]) -> None:
         """Send a JSON frame, after those pushed before it."""
+        if self.close_code is None:
+            self.push_text(dumps(frame))
+
+    def push_text(self, text: str) -> None:
+        """As `push`, of a frame that is written out already."""
         if self.close_code is not None:
             return
         if len(self._frames) >= MAX_WAITING:
-            self.close(1013)
+            self.close(TOO_SLOW)
             return
-        text = json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
         self._add({"type": "websocket.send", "text": text})
 
     def close(self, code: int) -> None:

@@ -18,13 +18,13 @@ from channels_adapters.webchat import frames, session
 from channels_adapters.webchat.catchup import watch
 from channels_adapters.webchat.frames import BadFrame
 from channels_adapters.webchat.limits import RateLimits
-from channels_adapters.webchat.outgoing import Outgoing, Send
 from channels_adapters.webchat.writer import writer
 from tickets import bus, dbthreads, metrics
 from tickets.envelopes import InboundMessage, Received
 from tickets.events import TypingStarted
 from tickets.models import Inbox
 from tickets.net import client_ip, network_of
+from tickets.outgoing import Outgoing, Send
 from tickets.payloads import iso
 from tickets.push import Subscription, contact_group
 
@@ -79,7 +79,7 @@ class VisitorSocket:
 
     async def run(self) -> None:
         await self._receive()  # websocket.connect
-        self._out._add({"type": "websocket.accept"})
+        self._out.accept()
         metrics.ws_connections.labels("visitor").inc()
         try:
             await self._admit()

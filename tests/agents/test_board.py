@@ -22,7 +22,7 @@ class Viewer:
     def __init__(self) -> None:
         self.shown: list[int] = []
 
-    async def show_rows(self, rows: list[Any]) -> None:
+    def show_rows(self, rows: list[Any]) -> None:
         self.shown += [row.pk for row in rows]
 
 
@@ -98,7 +98,7 @@ async def test_lists_that_cost_much_are_shown_less_often() -> None:
     moments: list[float] = []
 
     class Slow(Viewer):
-        async def show_rows(self, rows: list[Any]) -> None:
+        def show_rows(self, rows: list[Any]) -> None:
             moments.append(time.monotonic())
             busy_until = time.thread_time() + 0.06
             while time.thread_time() < busy_until:

@@ -74,13 +74,12 @@ def _state_of(conversation: Conversation) -> dict[str, Any]:
     state = conversation.superseded_state
     if state is None:
         return {name: getattr(conversation, name) for name in _STATE}
-    moments = {name for name in _STATE if name.endswith(("_since", "_until"))}
-    return {
+    moments = {
         name: datetime.fromisoformat(state[name])
-        if name in moments and state[name]
-        else state[name]
-        for name in _STATE
+        for name in ("waiting_since", "snoozed_until")
+        if state[name]
     }
+    return {name: state[name] for name in _STATE} | moments
 
 
 def _plain(value: Any) -> Any:
