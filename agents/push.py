@@ -154,15 +154,17 @@ def tell_said(messages: Sequence[Told]) -> None:
     The word that wakes them names the last number of each log, so that a console to which
     a message did not come reads it, and no other has to read.
     """
-    push.many(
-        (push.conversation_group(one.conversation_id), _said(one, (one.team_id, one.assignee_id)))
-        for one in messages
-    )
     places = {one.conversation_id: (one.team_id, one.assignee_id) for one in messages}
-    tell_changed(places, said={one.conversation_id: one.seq for one in messages})
+    last = {one.conversation_id: one.seq for one in messages}
+    push.many(
+        [
+            *((push.conversation_group(one.conversation_id), _said(one)) for one in messages),
+            *_changed(places, said=last),
+        ]
+    )
 
 
-def _said(one: Told, place: Place) -> dict[str, Any]:
+def _said(one: Told) -> dict[str, Any]:
     frame = {
         "type": "message",
         "conversation": one.payload["conversation"],
@@ -173,7 +175,7 @@ def _said(one: Told, place: Place) -> dict[str, Any]:
         "conversation": one.conversation_id,
         "seq": one.seq,
         "frame": frame,
-        "seen_by": list(place),
+        "seen_by": [one.team_id, one.assignee_id],
     }
 
 
@@ -182,13 +184,22 @@ def tell_changed(
     *,
     message_ids: Iterable[int] = (),
     also: Iterable[str] = (),
-    said: Mapping[int, int] | None = None,
 ) -> None:
     """Wake the consoles that see these conversations, and the groups `also`.
 
-    `places` by conversation; `message_ids`: messages that are not new but changed;
-    `said`: the last number of each log, where nothing but new messages is told.
+    `places` by conversation; `message_ids`: messages that are not new but changed.
     """
+    push.many(_changed(places, message_ids=message_ids, also=also))
+
+
+def _changed(
+    places: Mapping[int, Place],
+    *,
+    message_ids: Iterable[int] = (),
+    also: Iterable[str] = (),
+    said: Mapping[int, int] | None = None,
+) -> list[tuple[str, dict[str, Any]]]:
+    """`said`: the last number of each log, where nothing but new messages is told."""
     by_group: dict[str, list[int]] = defaultdict(list)
     for conversation_id, (team_id, assignee_id) in places.items():
         by_group[push.ALL_CONSOLES].append(conversation_id)
@@ -197,14 +208,19 @@ def tell_changed(
             by_group[push.agent_group(assignee_id)].append(conversation_id)
     for group in also:
         by_group.setdefault(group, list(places))
-    for group, ids in by_group.items():
-        message = {
-            "type": "console.changed",
-            "conversations": ids,
-            "messages": list(message_ids),
-            "said": [said[pk] for pk in ids] if said else [],
-        }
-        push.to_groups([group], message)
+    changed = list(message_ids)
+    return [
+        (
+            group,
+            {
+                "type": "console.changed",
+                "conversations": ids,
+                "messages": changed,
+                "said": [said[pk] for pk in ids] if said else [],
+            },
+        )
+        for group, ids in by_group.items()
+    ]
 
 
 def tell_watchers(conversation_id: int, place: Place, frame: dict[str, Any]) -> None:

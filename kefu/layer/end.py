@@ -60,6 +60,16 @@ class LoopEnd:
             for record in records:
                 self._publishers[shard].put(target, record, origin=origin)
 
+    def deliver_and_publish(
+        self,
+        pairs: Iterable[tuple[str, Message]],
+        packed: wire.Packed,
+        redis_channel: str,
+        origin: bytes,
+    ) -> None:
+        self.deliver(pairs)
+        self.publish(packed, redis_channel, origin)
+
     def soon(self, function: Callable[..., None], *arguments: object) -> None:
         """Run it in our loop, from any thread; a loop that is closed misses it."""
         try:

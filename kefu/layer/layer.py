@@ -111,15 +111,21 @@ class LocalGroupsLayer(BaseChannelLayer):
         """As `group_send_now`, for many (group, message) at once and in their order."""
         pairs = list(messages)
         packed = self._pack(pairs)
-        self._deliver(pairs)
         own = self._known_end()
-        carrier = own or self._any_running_end()
-        if carrier is None:
+        if own is not None:
+            self._deliver(pairs)
+            own.publish(packed, self._group_channel, self._origin.get())
+            return
+        with self._ends_lock:
+            ends = [end for end in self._ends.values() if end.loop.is_running()]
+        if not ends:
             self._publish_blocking(packed, self._group_channel)
-        elif carrier is own:
-            carrier.publish(packed, self._group_channel, self._origin.get())
-        else:
-            carrier.soon(carrier.publish, packed, self._group_channel, self._origin.get())
+        for end in ends[:1]:  # one publishes; to wake a loop once is enough for both
+            end.soon(
+                end.deliver_and_publish, pairs, packed, self._group_channel, self._origin.get()
+            )
+        for end in ends[1:]:
+            end.soon(end.deliver, pairs)
 
     # Sockets that want no queue and no task of their own
 
@@ -180,11 +186,6 @@ class LocalGroupsLayer(BaseChannelLayer):
                 del self._ends[gone]
             self._ends[end.loop] = end
         return end
-
-    def _any_running_end(self) -> LoopEnd | None:
-        """One that publishes for a thread."""
-        with self._ends_lock:
-            return next((end for end in self._ends.values() if end.loop.is_running()), None)
 
     # Out and in
 

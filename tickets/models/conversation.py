@@ -111,7 +111,13 @@ class Conversation(models.Model):
     page = models.JSONField(_("来源页面"), default=dict, blank=True)
     labels = models.ManyToManyField(Label, related_name="conversations", blank=True)
     superseded_by = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
     )
     superseded_state = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("创建时间"))
@@ -167,6 +173,11 @@ class Conversation(models.Model):
             ),
             Index(fields=["-created_at", "-id"], name="conversation_created"),
             Index(fields=["updated_at", "id"], name="conversation_updated"),
+            Index(
+                fields=["superseded_by"],
+                name="conversation_put_aside",
+                condition=Q(superseded_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
