@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,7 @@ class WatchedLogs:
         self._subscriptions: dict[int, Subscription] = {}
         self._changed_messages: set[int] = set()
         self._reading = asyncio.Lock()
+        self._held: list[Mapping[str, Any]] = []  # said while a log is read
         self._watch = watch.Logs(self._read)
 
     @property
@@ -50,7 +52,7 @@ class WatchedLogs:
         known = frame.conversation in self._public_ids
         if not known and len(self._positions) >= MOST_WATCHED:
             raise TicketsError(f"at most {MOST_WATCHED} subscriptions")
-        async with self._reading:
+        async with self._alone():
             pk, position, answer = await in_thread(desk.subscribe, self._visa().user, frame)
             self._public_ids[frame.conversation] = pk
             if pk not in self._subscriptions:
@@ -79,6 +81,15 @@ class WatchedLogs:
 
     # What came since
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nothing else is told of the logs meanwhile; what is said then is told afterwards."""
+        async with self._reading:
+            yield
+        held, self._held = self._held, []
+        for event in held:
+            self.said(event)
+
     def said(self, event: Mapping[str, Any]) -> None:
         """A new message: told at once where it is the next one, else by reading the log."""
         pk, seq = event["conversation"], event["seq"]
@@ -87,7 +98,9 @@ class WatchedLogs:
             return
         if not push.may_see(self._visa().principal, tuple(event["seen_by"])):
             return
-        if position == seq - 1 and not self._reading.locked():
+        if self._reading.locked():
+            self._held.append(event)
+        elif position == seq - 1:
             self._positions[pk] = seq
             self._tell(event["frame"])
         else:
@@ -116,7 +129,7 @@ class WatchedLogs:
         What came before it is told first, so that the numbers it sees have no gap. Raises
         what `write` raises.
         """
-        async with self._reading:
+        async with self._alone():
             message = await in_thread(write)
             pk = message.conversation_id
             position = self._positions.get(pk)
@@ -128,7 +141,7 @@ class WatchedLogs:
 
     async def _read(self, conversation_ids: set[int]) -> bool:
         """False where the database is away."""
-        async with self._reading:
+        async with self._alone():
             positions = {
                 pk: self._positions[pk] for pk in conversation_ids if pk in self._positions
             }
