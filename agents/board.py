@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.01  # a deed is told by several events: wait for its others
 PAUSE_S = 0.15  # between two readings, at least
 LONGEST_PAUSE_S = 2.0
-SHARE = 0.08  # of the process's time
+SHARE = 0.06  # of the process's time
 MOST_AT_ONCE = 200  # rows that one reading brings
 AGAIN_S = 1.0  # after a reading failed
 
