@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Q
-from django.db.models.expressions import RawSQL
 
 from agents import frames, profiles, push, tasks
 from agents.doors import Visa
@@ -141,18 +141,13 @@ def news(
 ) -> list[tuple[int, push.MessageFrame]]:
     """What came after these positions in these logs, and what changed in watched ones, in order.
 
-    Positions by conversation; each frame comes with its conversation's key. One query, and
-    one for attachments, however many conversations are watched.
+    Positions by conversation; each frame comes with its conversation's key. One query where
+    nothing came, else three, however many conversations are watched.
     """
-    newer = RawSQL(
-        "SELECT log.id FROM unnest(%s::bigint[], %s::bigint[]) AS watched (conversation, seq)"
-        " JOIN tickets_message log"
-        " ON log.conversation_id = watched.conversation AND log.seq > watched.seq",
-        [list(positions), list(positions.values())],
-    )
-    wanted = Q(pk__in=newer)
-    if changed := list(changed_ids):
-        wanted |= Q(pk__in=changed, conversation__in=watched)
+    newer, changed = _newer(positions), list(changed_ids)
+    if not newer and not changed:
+        return []
+    wanted = Q(pk__in=newer) | Q(pk__in=changed, conversation__in=watched)
     log = policy.messages(principal).filter(wanted).order_by("conversation_id", "seq")
     return [
         (
@@ -165,6 +160,22 @@ def news(
         )
         for message in messages_for_payload(log)[:LOG_MOST]
     ]
+
+
+# LATERAL … LIMIT: log by log by its index, however a plan sees the tables.
+_NEWER_SQL = """
+    SELECT log.id FROM unnest(%s::bigint[], %s::bigint[]) AS watched (conversation, seq)
+     CROSS JOIN LATERAL (
+           SELECT id FROM tickets_message
+            WHERE conversation_id = watched.conversation AND seq > watched.seq
+            ORDER BY seq LIMIT %s) log
+"""
+
+
+def _newer(positions: Mapping[int, int]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWER_SQL, [list(positions), list(positions.values()), LOG_MOST])
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 # Words and deeds ------------------------------------------------------------------------------
