@@ -44,16 +44,19 @@ class ConversationPayload(TypedDict):
     updated_at: str | None
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def dumps(payload: Mapping[str, Any]) -> str:
     """JSON as it goes over sockets: as it reads, and without blanks."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(payload)
 
 
 def iso(moment: datetime | None) -> str | None:
     """UTC with milliseconds, as everywhere in the contract."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def user_name(user: User) -> str:

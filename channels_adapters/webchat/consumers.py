@@ -65,12 +65,14 @@ class VisitorSocket:
         "_sent",
         "_subscription",
         "_visitor",
+        "_writer",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
         self._receive = receive
         self._out = Outgoing(send)
+        self._writer = writer()
         self._invalid = 0
         self._sent: set[str] = set()  # client ids whose echo this socket must not get
         self._subscription: Subscription | None = None
@@ -272,7 +274,7 @@ class VisitorSocket:
             metrics.message_latency.observe(time.monotonic() - started)
             self._answered(written.client_id, received)
 
-        if not writer().submit(inbound, answered):
+        if not self._writer.submit(inbound, answered):
             self._sent.discard(written.client_id)
             self._error("unavailable", "too much at once; try again", client_id=written.client_id)
 
