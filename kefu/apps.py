@@ -12,11 +12,15 @@ class KefuConfig(AppConfig):
     verbose_name = "Kefu"
 
     def ready(self) -> None:
-        from kefu import checks  # noqa: F401  registers the checks; needs apps ready
+        from kefu import (
+            checks,  # noqa: F401  registers the checks; needs apps ready
+            telemetry,
+        )
         from kefu.flow import FLOW  # app ready: imports models
         from tickets import bus
 
         bus.connect(FLOW)
+        telemetry.start()
         post_migrate.connect(_give_roles_their_permissions)
 
 

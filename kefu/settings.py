@@ -5,6 +5,8 @@ from pathlib import Path
 import environ
 from django.utils.translation import gettext_lazy as _
 
+from kefu import storage
+
 env = environ.Env()
 
 # Core -----------------------------------------------------------------------------------------
@@ -177,6 +179,13 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(KEFU_HOME / "media")))
+STORAGE_URL = env.str("STORAGE_URL", default="")
+STORAGES = {
+    "default": storage.backend_of(STORAGE_URL, default=MEDIA_ROOT),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Links to files may go to a host of their own that leads here, so that no file shares our origin.
+FILES_URL = env.str("MEDIA_URL", default=PUBLIC_URL).rstrip("/")
 ATTACHMENT_URL_TTL_S = env.int("ATTACHMENT_URL_TTL_S", default=3600)
 ATTACHMENT_MAX_BYTES = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -234,7 +243,7 @@ AXES_HTTP_RESPONSE_CODE = 429
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
-        "img-src": ["'self'", "data:", "blob:"],
+        "img-src": ["'self'", "data:", "blob:", *({FILES_URL} - {PUBLIC_URL})],
         "connect-src": ["'self'"],
         "object-src": ["'none'"],
         "base-uri": ["'self'"],
@@ -320,3 +329,4 @@ LOGGING_CONFIG = "kefu.logging.configure"
 LOGGING = {"version": 1}  # Django calls LOGGING_CONFIG only where there is something here
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")  # or json, one object a line
+SENTRY_DSN = env.str("SENTRY_DSN", default="")  # kefu/telemetry.py; it reads OTEL_* too

@@ -22,7 +22,9 @@ def private_storage(
     settings: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Uploads of a test go to a folder of its own."""
-    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+    folder = str(tmp_path_factory.mktemp("media"))
+    default = {**settings.STORAGES["default"], "OPTIONS": {"location": folder}}
+    settings.STORAGES = {**settings.STORAGES, "default": default}
 
 
 @pytest.fixture

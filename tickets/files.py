@@ -12,7 +12,7 @@ _SALT = "kefu.attachment"
 def signed_url(attachment: Attachment) -> str:
     """An absolute link that works for ATTACHMENT_URL_TTL_S from now on."""
     token = signing.TimestampSigner(salt=_SALT).sign(str(attachment.public_id))
-    return settings.PUBLIC_URL + reverse("attachment", args=[token])
+    return settings.FILES_URL + reverse("attachment", args=[token])
 
 
 def public_id_of(token: str) -> str:
