@@ -164,6 +164,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "forget-old-answers": {
+        "task": "tickets.tasks.forget_old_answers",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,

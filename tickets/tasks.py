@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from tickets import intake
-from tickets.models import Conversation, Envelope
+from tickets.models import Conversation, Envelope, IdempotencyRecord
+from tickets.models.api_key import KEPT_FOR
 from tickets.services import conversations
 
 log = logging.getLogger(__name__)
@@ -36,3 +37,9 @@ def wake_snoozed() -> None:
         )
         for conversation in due[:SWEEP]:
             conversations.wake(conversation, now=now)
+
+
+@shared_task
+def forget_old_answers() -> None:
+    """Answers kept for an Idempotency-Key, after their day."""
+    IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()

@@ -5,9 +5,11 @@ import threading
 import pytest
 from django.db import connection
 from django.test import override_settings
+from django.utils import timezone
 
 from tests import factories
 from tests.api.conftest import Caller
+from tickets import tasks
 from tickets.api import limits
 from tickets.models import IdempotencyRecord, Label, Message
 from tickets.models.api_key import KEPT_FOR
@@ -68,6 +70,16 @@ def test_the_same_key_with_another_body_is_409(api):
     assert answer.status_code == 409
     assert answer.json()["errors"][0]["code"] == "idempotency_key_reused"
     assert [label.name for label in Label.objects.all()] == ["a"]
+
+
+def test_answers_are_forgotten_after_their_day(api):
+    api.post("labels/", {"name": "a"}, **{"Idempotency-Key": "old"})
+    api.post("labels/", {"name": "b"}, **{"Idempotency-Key": "young"})
+    IdempotencyRecord.objects.filter(key="old").update(created_at=timezone.now() - KEPT_FOR)
+
+    tasks.forget_old_answers()
+
+    assert [record.key for record in IdempotencyRecord.objects.all()] == ["young"]
 
 
 def test_two_api_keys_may_use_one_idempotency_key(api, caller):

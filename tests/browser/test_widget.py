@@ -474,6 +474,26 @@ def test_a_closed_panel_counts_unread_and_shows_previews(
     expect(page.get_by_role("button", name="打开在线客服", exact=True)).to_be_visible()
 
 
+def test_unread_is_told_again_on_the_next_page_of_the_site(
+    context: Callable[..., BrowserContext], shop: str, site: Site, inbox: str
+) -> None:
+    page = context().new_page()
+    page.goto(shop)
+    page.get_by_role("button", name="打开在线客服").click()
+    begin(panel(page), site, "我等一下")
+    panel(page).locator("#close").click()
+    site.do("bot_says", inbox=inbox, text="取件单已发出")
+    launcher = page.get_by_role("button", name="打开在线客服，1 条未读")
+    expect(launcher).to_be_visible()
+
+    page.goto(f"{shop}?next=1")
+
+    expect(launcher).to_be_visible(timeout=10_000)
+    expect(page.locator("kefu-widget .p")).to_contain_text("取件单已发出")
+    launcher.click()
+    expect(staff(panel(page))).to_have_text(["取件单已发出"])
+
+
 def test_the_host_page_steers_by_its_one_object(
     context: Callable[..., BrowserContext], shop: str
 ) -> None:

@@ -205,6 +205,22 @@ def test_a_stop_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     assert not (installation.home / "servers.json").exists()
 
 
+def test_an_interrupt_counts_in_the_background_of_a_script_too(tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "home")
+    kept = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do for `command &`
+    try:
+        installation.start()
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    process = installation.process
+    assert process
+    assert wait_until((installation.home / "postgres.new").exists, within_s=20)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(60) == 0
+
+
 def test_servers_that_do_not_answer_are_said_in_one_line(tmp_path: Path) -> None:
     installation = Installation(tmp_path / "home")
     nowhere = free_port()
