@@ -124,6 +124,8 @@
 
   function greet() {
     state.ready = true;
+    // Not before: while the frame loads it loses the focus again.
+    if (state.open) parts.frame.focus();
     say("init", { page: state.page || here(), identity: state.identity, open: state.open });
     waiting.splice(0).forEach(function (word) { say(word[0], word[1]); });
   }
@@ -210,7 +212,7 @@
       frame();
       show();
       say("visible", true);
-      parts.frame.focus();
+      if (state.ready) parts.frame.focus();
       tell("open");
     },
     close: function () {
