@@ -138,6 +138,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "tickets.tasks.receive_envelope": {"queue": "intake"},
+    "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "channels_adapters.tasks.*": {"queue": "delivery"},
 }
@@ -163,6 +164,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tickets.tasks.pick_up_stuck",
         "schedule": 5.0,
         "options": {"expires": 5},
+    },
+    "index-messages": {
+        "task": "tickets.tasks.index_messages",
+        "schedule": 2.0,
+        "options": {"expires": 2},
     },
     "forget-old-answers": {
         "task": "tickets.tasks.forget_old_answers",

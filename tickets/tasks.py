@@ -9,7 +9,7 @@ from django.utils import timezone
 from tickets import intake
 from tickets.models import Conversation, Envelope, IdempotencyRecord
 from tickets.models.api_key import KEPT_FOR
-from tickets.services import conversations
+from tickets.services import conversations, search
 
 log = logging.getLogger(__name__)
 SWEEP = 200  # rows a round; the next round is seconds away
@@ -25,6 +25,12 @@ def pick_up_stuck() -> None:
     """Envelopes whose task was lost, the oldest first."""
     for envelope_id in Envelope.objects.lying().values_list("pk", flat=True)[:SWEEP]:
         intake.open_envelope(envelope_id, now=timezone.now())
+
+
+@shared_task
+def index_messages() -> None:
+    """What was said becomes findable."""
+    search.index_new()
 
 
 @shared_task

@@ -29,7 +29,7 @@ from tickets.api.fields import (
 from tickets.api.paging import NEWEST_FIRST, Pager
 from tickets.ids import parse_public_id
 from tickets.models import ContactIdentity, Conversation, Message
-from tickets.services import conversations
+from tickets.services import conversations, search
 
 MAX_SEQ = 2**31 - 1
 MAX_NOTE = 20_000  # code points; a reply's limit is its inbox's
@@ -261,8 +261,7 @@ def _filtered(rows: QuerySet[Conversation], wanted: dict[str, Any]) -> QuerySet[
         public_id = parse_public_id(wanted["contact"])
         rows = rows.filter(contact__public_id=public_id) if public_id else rows.none()
     if "q" in wanted:
-        said = Message.objects.filter(conversation=OuterRef("pk"), text__icontains=wanted["q"])
-        rows = rows.filter(Exists(said))
+        rows = rows.filter(search.conversations_in_which(wanted["q"]))
     return rows
 
 

@@ -9,6 +9,7 @@ from tickets.models.envelope import Envelope
 from tickets.models.inbox import Inbox
 from tickets.models.label import Label
 from tickets.models.message import Message
+from tickets.models.search import MessageWords
 from tickets.models.team import Team
 from tickets.models.ticket import Ticket
 
@@ -25,6 +26,7 @@ __all__ = [
     "Inbox",
     "Label",
     "Message",
+    "MessageWords",
     "Rating",
     "Team",
     "Ticket",
