@@ -17,10 +17,21 @@ class Attempt(models.Model):
         CANCELLED = "cancelled", _("已取消")
 
     conversation = models.ForeignKey(
-        Conversation, models.CASCADE, null=True, blank=True, related_name="attempts"
+        Conversation,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="attempts",
+        verbose_name=_("会话"),
     )
     message = models.ForeignKey(
-        Message, models.CASCADE, null=True, blank=True, related_name="+", db_index=False
+        Message,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("消息"),
     )
     endpoint = models.CharField(_("AI 接口"), max_length=40)
     outcome = models.CharField(_("结果"), max_length=9, choices=Outcome.choices)

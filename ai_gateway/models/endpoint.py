@@ -72,7 +72,7 @@ class Endpoint(models.Model):
         _("状态"), max_length=8, choices=Health.choices, default=Health.UNKNOWN, editable=False
     )
     health_detail = models.CharField(max_length=80, blank=True, editable=False)
-    health_at = models.DateTimeField(null=True, blank=True, editable=False)
+    health_at = models.DateTimeField(_("检查时间"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("创建时间"), auto_now_add=True)
     updated_at = models.DateTimeField(_("更新时间"), auto_now=True)
 

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -75,6 +76,17 @@ def test_every_list_and_every_form_opens(as_admin, conversation, model):
     if admin.site._registry[model].has_add_permission(as_admin.get("/admin/").wsgi_request):
         add = reverse(f"admin:{meta.app_label}_{meta.model_name}_add")
         assert as_admin.get(add).status_code == 200
+
+
+@pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda m: m._meta.label))
+def test_lists_and_forms_name_their_fields_in_chinese(as_admin, model):
+    request = as_admin.get("/admin/").wsgi_request
+    page = admin.site._registry[model]
+    shown = [*page.get_list_display(request), *flatten_fieldsets(page.get_fieldsets(request))]
+    fields = {field.name: field for field in model._meta.get_fields() if hasattr(field, "column")}
+    names = {name: str(fields[name].verbose_name) for name in shown if name in fields}
+
+    assert {name for name, said in names.items() if said == name.replace("_", " ")} == set()
 
 
 @pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda m: m._meta.label))

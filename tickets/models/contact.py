@@ -67,13 +67,15 @@ class ContactIdentity(models.Model):
     """That contact in one inbox: the address that messages come from and go to."""
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
-    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="identities")
+    inbox = models.ForeignKey(
+        Inbox, models.PROTECT, related_name="identities", verbose_name=_("接入点")
+    )
     external_id = models.CharField(_("外部 ID"), max_length=200)
     home = models.ForeignKey(Contact, models.PROTECT, related_name="home_identities")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="identities")
     verified = models.BooleanField(_("已验证"), default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_seen_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("创建时间"), auto_now_add=True)
+    last_seen_at = models.DateTimeField(_("最近来访"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("身份")
@@ -106,19 +108,33 @@ class IdentityLink(models.Model):
         MANUAL = "manual", _("人工合并")
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
-    primary = models.ForeignKey(Contact, models.CASCADE, related_name="links_as_primary")
-    secondary = models.ForeignKey(Contact, models.CASCADE, related_name="links_as_secondary")
-    evidence = models.CharField(max_length=16, choices=Evidence.choices)
-    detail = models.CharField(max_length=200, blank=True)
-    verified = models.BooleanField(default=False)
-    source = models.CharField(max_length=40)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    primary = models.ForeignKey(
+        Contact, models.CASCADE, related_name="links_as_primary", verbose_name=_("主客户")
     )
-    created_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    secondary = models.ForeignKey(
+        Contact, models.CASCADE, related_name="links_as_secondary", verbose_name=_("被合并客户")
+    )
+    evidence = models.CharField(_("依据"), max_length=16, choices=Evidence.choices)
+    detail = models.CharField(_("说明"), max_length=200, blank=True)
+    verified = models.BooleanField(_("已验证"), default=False)
+    source = models.CharField(_("来源"), max_length=40)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("操作人"),
+    )
+    created_at = models.DateTimeField(_("创建时间"))
+    revoked_at = models.DateTimeField(_("撤销时间"), null=True, blank=True)
     revoked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("撤销人"),
     )
 
     objects = IdentityLinkQuerySet.as_manager()

@@ -66,7 +66,9 @@ class Conversation(models.Model):
     WITH_AGENT = (Status.OPEN, Status.WAITING, Status.SNOOZED)
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
-    contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations")
+    contact = models.ForeignKey(
+        Contact, models.PROTECT, related_name="conversations", verbose_name=_("客户")
+    )
     identity = models.ForeignKey(
         ContactIdentity,
         models.PROTECT,
@@ -102,7 +104,7 @@ class Conversation(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
     last_seq = models.PositiveIntegerField(default=0)
     last_public_seq = models.PositiveIntegerField(default=0)
-    last_message_at = models.DateTimeField(null=True, blank=True)
+    last_message_at = models.DateTimeField(_("最近消息"), null=True, blank=True)
     unread = models.PositiveIntegerField(_("未读"), default=0)
     agent_read_seq = models.PositiveIntegerField(default=0)
     contact_read_seq = models.PositiveIntegerField(default=0)
@@ -191,16 +193,23 @@ class Conversation(models.Model):
 class Rating(models.Model):
     """满意度评价 of one conversation; may be changed for a day."""
 
-    conversation = models.OneToOneField(Conversation, models.CASCADE, related_name="rating")
+    conversation = models.OneToOneField(
+        Conversation, models.CASCADE, related_name="rating", verbose_name=_("会话")
+    )
     score = models.PositiveSmallIntegerField(_("评分"))
     solved = models.BooleanField(_("是否解决"), null=True)
     tags = models.JSONField(_("标签"), default=list, blank=True)
     comment = models.CharField(_("评语"), max_length=500, blank=True)
     agent = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("客服"),
     )
-    created_at = models.DateTimeField()
-    updated_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("创建时间"))
+    updated_at = models.DateTimeField(_("更新时间"))
 
     class Meta:
         verbose_name = _("满意度评价")

@@ -23,13 +23,17 @@ class Envelope(models.Model):
         DONE = "done", _("已处理")
         FAILED = "failed", _("失败")
 
-    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="+", db_index=False)
-    source_id = models.CharField(max_length=200)
+    inbox = models.ForeignKey(
+        Inbox, models.PROTECT, related_name="+", db_index=False, verbose_name=_("接入点")
+    )
+    source_id = models.CharField(_("平台消息 ID"), max_length=200)
     payload = models.JSONField()
-    status = models.CharField(max_length=8, choices=Status.choices, default=Status.RECEIVED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    error = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField()
+    status = models.CharField(
+        _("状态"), max_length=8, choices=Status.choices, default=Status.RECEIVED
+    )
+    attempts = models.PositiveSmallIntegerField(_("尝试次数"), default=0)
+    error = models.CharField(_("错误"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("创建时间"))
 
     objects = EnvelopeQuerySet.as_manager()
 

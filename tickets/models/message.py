@@ -51,11 +51,15 @@ class Message(models.Model):
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)
     conversation = models.ForeignKey(
-        Conversation, models.PROTECT, related_name="messages", db_index=False
+        Conversation,
+        models.PROTECT,
+        related_name="messages",
+        db_index=False,
+        verbose_name=_("会话"),
     )
     seq = models.PositiveIntegerField()
-    kind = models.CharField(max_length=8, choices=Kind.choices)
-    author_kind = models.CharField(max_length=7, choices=AuthorKind.choices)
+    kind = models.CharField(_("类型"), max_length=8, choices=Kind.choices)
+    author_kind = models.CharField(_("发送方"), max_length=7, choices=AuthorKind.choices)
     author_user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,
@@ -63,14 +67,22 @@ class Message(models.Model):
         blank=True,
         related_name="+",
         db_index=False,
+        verbose_name=_("客服"),
     )
     identity = models.ForeignKey(
-        ContactIdentity, models.PROTECT, null=True, related_name="+", db_index=False
+        ContactIdentity,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("身份"),
     )
-    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="+", db_index=False)
+    inbox = models.ForeignKey(
+        Inbox, models.PROTECT, related_name="+", db_index=False, verbose_name=_("接入点")
+    )
     client_id = models.CharField(max_length=64, null=True, blank=True)
     source_id = models.CharField(max_length=200, null=True, blank=True)
-    text = models.TextField(blank=True)
+    text = models.TextField(_("文字"), blank=True)
     meta = models.JSONField(null=True, blank=True)
     reply_to = models.ForeignKey(
         "self",
@@ -81,10 +93,10 @@ class Message(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    status = models.CharField(max_length=9, choices=Status.choices)
-    provider_code = models.CharField(max_length=40, blank=True)
-    provider_detail = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField()
+    status = models.CharField(_("状态"), max_length=9, choices=Status.choices)
+    provider_code = models.CharField(_("平台代码"), max_length=40, blank=True)
+    provider_detail = models.CharField(_("平台说明"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("创建时间"))
 
     objects = MessageQuerySet.as_manager()
 

@@ -41,7 +41,12 @@ class Ticket(models.Model):
         verbose_name=_("负责人"),
     )
     contact = models.ForeignKey(
-        Contact, models.PROTECT, null=True, blank=True, related_name="tickets"
+        Contact,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="tickets",
+        verbose_name=_("客户"),
     )
     conversations = models.ManyToManyField(Conversation, related_name="tickets", blank=True)
     custom = models.JSONField(_("自定义属性"), default=dict, blank=True)
