@@ -75,7 +75,10 @@ class Board:
             await asyncio.sleep(AGAIN_S)
             return
         for viewer, ids in wanted.items():
-            viewer.show_rows([seen for pk, seen in rows.items() if pk in ids])
+            try:
+                viewer.show_rows([seen for pk, seen in rows.items() if pk in ids])
+            except Exception:  # an outermost edge: one console must not cost the others their rows
+                log.exception("a console could not show its rows")
 
     def _take(self) -> dict[Viewer, set[int]]:
         """What is wanted, of so many rows as one reading brings; the rest stays."""

@@ -84,11 +84,13 @@ class WatchedLogs:
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """Nothing else is told of the logs meanwhile; what is said then is told afterwards."""
-        async with self._reading:
-            yield
-        held, self._held = self._held, []
-        for event in held:
-            self.said(event)
+        try:
+            async with self._reading:
+                yield
+        finally:
+            held, self._held = self._held, []
+            for event in held:
+                self.said(event)
 
     def said(self, event: Mapping[str, Any]) -> None:
         """A new message: told at once where it is the next one, else by reading the log."""

@@ -58,6 +58,20 @@ async def test_a_console_that_goes_is_shown_nothing_and_stops_nobody() -> None:
     assert (going.shown, staying.shown) == ([], [2])
 
 
+async def test_a_console_that_fails_costs_the_others_nothing() -> None:
+    class Broken(Viewer):
+        def show_rows(self, rows: list[Any]) -> None:
+            raise RuntimeError("gone")
+
+    board, staying = Board(reader([])), Viewer()
+    board.want(Broken(), {1})
+    board.want(staying, {1})
+
+    await asyncio.sleep(boards.GATHER_S * 5)
+
+    assert staying.shown == [1]
+
+
 async def test_rows_are_kept_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "AGAIN_S", 0.01)
     monkeypatch.setattr(boards, "PAUSE_S", 0.01)

@@ -5,11 +5,12 @@ interleaved run, and CPU µs before anything in milliseconds.
 """
 
 import argparse
+import bisect
 import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,17 +21,15 @@ from tests.bench.targets import FULL, QUICK, Row, Size
 ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10)
 
 
-def measure(wanted: set[int], size: Size) -> list[Row]:
-    rows: list[Row] = []
+def measure(wanted: set[int], size: Size) -> Iterator[Row]:
     with Servers() as servers:
-        with Product(servers) as product:
-            if wanted & {5, 6, 8}:
-                rows += targets.one_core(product, size)
+        if wanted & {5, 6, 8}:
+            with Product(servers) as product:
+                yield from targets.one_core(product, size)
         if wanted & {1, 2, 3, 10}:
-            rows += _against_the_textbook(servers, wanted, size)
+            yield from _against_the_textbook(servers, wanted, size)
         if wanted & {4, 7}:
-            rows += targets.two_cores(servers, size)
-    return sorted((row for row in rows if row.number in wanted), key=lambda row: row.number)
+            yield from targets.two_cores(servers, size)
 
 
 def _against_the_textbook(servers: Servers, wanted: set[int], size: Size) -> list[Row]:
@@ -62,9 +61,14 @@ def main() -> int:
     if (os.cpu_count() or 1) < 2:
         print("Two cores are needed: one for the stack, one for the load.", file=sys.stderr)
         return 1
-    rows = measure(wanted, QUICK if chosen.quick else FULL)
-    print(table(rows))
-    write(rows, quick=chosen.quick)
+    rows: list[Row] = []
+    try:
+        for row in measure(wanted, QUICK if chosen.quick else FULL):
+            if row.number in wanted:
+                bisect.insort(rows, row, key=lambda one: one.number)
+    finally:  # what was measured is told, also where something then failed
+        print(table(rows))
+        write(rows, quick=chosen.quick)
     return 0
 
 
