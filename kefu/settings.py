@@ -26,7 +26,7 @@ ROOT_URLCONF = "kefu.urls"
 ASGI_APPLICATION = "kefu.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Full collections of a process with thousands of sockets are the tail (docs/benchmarks.md).
-GC_THRESHOLDS = (50_000, 50, 50)
+GC_THRESHOLDS = (10_000, 200, 1_000)
 
 # Apps -----------------------------------------------------------------------------------------
 

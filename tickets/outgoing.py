@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import types
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
@@ -22,7 +21,7 @@ class Outgoing:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._frames: deque[dict[str, Any]] = deque()
+        self._frames: list[dict[str, Any]] = []  # an empty deque has 600 bytes, a socket each
         self._task: asyncio.Task[None] | None = None
         self.close_code: int | None = None
 
@@ -70,7 +69,7 @@ class Outgoing:
     async def _drain(self) -> None:
         try:
             while self._frames:
-                await self._send(self._frames.popleft())
+                await self._send(self._frames.pop(0))
         except GONE:
             self._frames.clear()
             self.close_code = self.close_code or 1006

@@ -74,7 +74,8 @@ class VisitorSocket:
         self._out = Outgoing(send)
         self._writer = writer()
         self._invalid = 0
-        self._sent: set[str] = set()  # client ids whose echo this socket must not get
+        # Client ids whose echo this socket must not get; few, and a list is smaller than a set.
+        self._sent: list[str] = []
         self._subscription: Subscription | None = None
         self._seen = ("", 0)  # the conversation's id and the highest number that was sent
         self._page: dict[str, str] = {}
@@ -267,7 +268,7 @@ class VisitorSocket:
             reply_to=written.reply_to,
             page=self._page,
         )
-        self._sent.add(written.client_id)
+        self._sent.append(written.client_id)
         started = time.monotonic()
 
         def answered(received: Received) -> None:
@@ -275,17 +276,17 @@ class VisitorSocket:
             self._answered(written.client_id, received)
 
         if not self._writer.submit(inbound, answered):
-            self._sent.discard(written.client_id)
+            self._forget_sent(written.client_id)
             self._error("unavailable", "too much at once; try again", client_id=written.client_id)
 
     def _answered(self, client_id: str, received: Received) -> None:
         """The commit happened, or did not."""
         if received.error:
-            self._sent.discard(client_id)
+            self._forget_sent(client_id)
             self._error(received.error, _REFUSALS[received.error], client_id=client_id)
             return
         if received.duplicate:
-            self._sent.discard(client_id)
+            self._forget_sent(client_id)
         else:
             self._saw(str(received.conversation_public_id), received.seq)
         self._out.push(
@@ -299,6 +300,10 @@ class VisitorSocket:
                 "created_at": iso(received.created_at),
             }
         )
+
+    def _forget_sent(self, client_id: str) -> None:
+        if client_id in self._sent:
+            self._sent.remove(client_id)
 
     async def _on_typing(self, frame: dict[str, Any]) -> None:
         on = frames.flag(frame, "on")
@@ -340,7 +345,7 @@ class VisitorSocket:
             said = frame["message"]
             self._saw(said["conversation"], said["seq"])
             if said["client_id"] in self._sent:
-                self._sent.discard(said["client_id"])  # the ack says it
+                self._forget_sent(said["client_id"])  # the ack says it
                 return
         self._out.push(frame)
 

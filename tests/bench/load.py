@@ -22,6 +22,8 @@ from typing import Any
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from kefu.serve import allow_many_sockets
+
 TEXT = "您好，我上周买的咖啡机漏水了，订单号 2026112300017，可以换一台吗？"  # 90 bytes
 MOST_SOCKETS = 20_000
 MOST_SECONDS = 120
@@ -318,4 +320,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    allow_many_sockets()
     uvloop.run(main())
