@@ -16,7 +16,7 @@ export class ConsoleSocket extends EventTarget {
     this.tripMs = null;
     this.retryAt = null;
     addEventListener("online", () => this.reconnectNow());
-    addEventListener("offline", () => this.socket?.close());
+    addEventListener("offline", () => this.isReady && this.drop());
     document.addEventListener("visibilitychange", () => document.hidden || this.isReady || this.reconnectNow());
     setInterval(() => this.keepAlive(), 5000);
   }
@@ -92,13 +92,17 @@ export class ConsoleSocket extends EventTarget {
   keepAlive() {
     if (!this.isReady) return;
     if (Date.now() - this.lastEventAt > SILENCE_MS) {
-      // A connection that died without a word: let go of it, do not wait for its close.
-      this.socket.close();
-      this.lost(1006);
-      this.socket = null;
+      this.drop();
     } else if (performance.now() - this.pingedAt >= PING_MS) {
       this.ping();
     }
+  }
+
+  /** Lets go of a connection that is dead without a word: its own close may come late, or never. */
+  drop() {
+    this.socket.close();
+    this.lost(1006);
+    this.socket = null;
   }
 
   ping() {

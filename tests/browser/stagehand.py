@@ -15,7 +15,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kefu.settings")
 django.setup()
 
-from django.contrib.auth.models import User  # noqa: E402  Django is set up first
+from django.contrib.auth import SESSION_KEY  # noqa: E402  Django is set up first
+from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.sessions.models import Session  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from ai_gateway.models import AnswerRule  # noqa: E402
@@ -55,6 +57,14 @@ def _of(inbox: str) -> Conversation:
 
 def _agent(username: str) -> User:
     return User.objects.get(username=username)
+
+
+def end_sessions(agent: str) -> None:
+    """Logs the agent out everywhere, as an admin or the clock may."""
+    user = _agent(agent)
+    for session in Session.objects.all():
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            session.delete()
 
 
 def texts(inbox: str) -> list[str]:
@@ -140,8 +150,9 @@ def settings_of(inbox: str, **settings: Any) -> None:
 DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
-        seed, inbox, rule, texts, count_conversations, count_contacts, last_rating, bot_says,
-        bot_grows, reply, types, take_over, hand_off, read, resolve, block, say, settings_of,
+        seed, inbox, rule, end_sessions, texts, count_conversations, count_contacts,
+        last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
+        say, settings_of,
     )
 }  # fmt: skip
 

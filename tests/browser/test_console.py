@@ -170,17 +170,19 @@ def test_a_transfer_brings_the_note_and_the_conversation_to_the_colleague(
 
 
 def test_a_session_that_ends_while_typing_asks_to_log_in_and_keeps_the_draft(
-    begun: Visit, console: Enter
+    site: Site, begun: Visit, console: Enter
 ) -> None:
     begun("会话过期")
     page = console()
     open_row(page, "会话过期")
     page.locator("#composer-text").fill("写到一半")
 
-    page.context.clear_cookies()
-    page.context.set_offline(True)
-    expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
-    page.context.set_offline(False)
+    site.do("end_sessions", agent="xiaofang")
+    site.stop_server()
+    try:
+        expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
+    finally:
+        site.start_server()
     page.locator("#sign-in-link").click()
     log_in(page, "xiaofang")
 

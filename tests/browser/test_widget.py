@@ -127,11 +127,13 @@ def test_messages_in_flight_survive_a_reload_of_the_page(
 ) -> None:
     page = visitor()
     begin(page, site, "零")
-    page.context.set_offline(True)
-    expect(page.locator("#banner[data-kind=offline]")).to_be_visible()
-    write(page, "一")
-    write(page, "二")
-    page.context.set_offline(False)
+    site.stop_server()
+    try:
+        expect(page.locator("#banner[data-kind=offline]")).to_be_visible()
+        write(page, "一")
+        write(page, "二")
+    finally:
+        site.start_server()
 
     page.reload()
 
