@@ -1,4 +1,4 @@
-"""机器人与 AI in the admin: endpoints, answer rules, and what came of the calls."""
+"""AI 接口: where it is, its key, its state."""
 
 from typing import Any
 
@@ -11,30 +11,14 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
 )
 
 from ai_gateway import registry
-from ai_gateway.models import AnswerRule, Attempt, Endpoint
+from ai_gateway.admin.fields import LinesField
+from ai_gateway.models import Endpoint
 from ai_gateway.services import endpoints
-from tickets.admin.base import KefuAdmin, ReadOnlyAdmin
+from tickets.admin.base import KefuAdmin
 from tickets.fields import masked
-
-
-class LinesField(forms.CharField):
-    """A list of strings, one a line."""
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(), **values)
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool((initial or []) != self.to_python(data))
 
 
 class EndpointForm(forms.ModelForm):
@@ -121,60 +105,3 @@ class EndpointAdmin(KefuAdmin):
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         endpoints.save(obj)
-
-
-class AnswerRuleForm(forms.ModelForm):
-    keywords = LinesField(label=_("关键词"), help_text=_("每行一个，不分大小写和全角半角"))
-    questions = LinesField(label=_("相似问法"), help_text=_("每行一个"))
-    buttons = LinesField(label=_("按钮"), help_text=_("每行一个，点击即发送"))
-
-    class Meta:
-        model = AnswerRule
-        fields = [
-            "name",
-            "keywords",
-            "regex",
-            "questions",
-            "answer",
-            "buttons",
-            "handoff",
-            "inbox",
-            "priority",
-            "first",
-            "hours",
-            "enabled",
-        ]
-
-
-@admin.register(AnswerRule)
-class AnswerRuleAdmin(KefuAdmin):
-    form = AnswerRuleForm
-    list_display = ("name", "inbox", "priority", "handoff", "first", "enabled", "updated_at")
-    list_select_related = ("inbox",)
-    list_filter = ("enabled", "handoff", "first", "inbox")
-    search_fields = ("name", "answer", "regex")
-    ordering = ("-priority", "name")
-    fieldsets = (
-        (None, {"fields": ("name", "enabled")}),
-        (_("客户说"), {"fields": ("keywords", "regex", "questions")}),
-        (_("回答"), {"fields": ("answer", "buttons", "handoff")}),
-        (_("适用"), {"fields": ("inbox", "hours", "priority", "first")}),
-    )
-
-
-@admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
-    list_display = (
-        "created_at",
-        "endpoint",
-        "outcome",
-        "error_kind",
-        "error_code",
-        "first_text_ms",
-        "latency_ms",
-        "conversation",
-    )
-    list_select_related = ("conversation",)
-    list_filter = ("outcome", "error_kind", "endpoint")
-    search_fields = ("endpoint", "request_id")
-    ordering = ("-pk",)
