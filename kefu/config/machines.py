@@ -1,5 +1,6 @@
 """Lists of what answers by itself: AI endpoints and answer rules."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ai_gateway.models import AnswerRule, Endpoint
@@ -28,12 +29,18 @@ def _apply_endpoint(entry: Entry) -> None:
     configuration.store(endpoint, **values, credentials=credentials)
 
 
-def check_fallbacks(entry: Entry) -> None:
-    """Once all endpoints of the file are there. Raises Problem for one that is not."""
-    for slug in entry.values.get("fallbacks", ()):
-        if not Endpoint.objects.filter(slug=slug).exists():
-            names = known(Endpoint.objects.all(), "slug")
-            raise Problem(entry.line_of("fallbacks"), f"fallbacks: there is no {slug!r}", names)
+def _check_fallbacks(entries: Sequence[Entry]) -> None:
+    """Raises Problem for a fallback that is not there."""
+    for entry in entries:
+        for slug in entry.values.get("fallbacks", ()):
+            require_endpoint(entry, "fallbacks", slug)
+
+
+def require_endpoint(entry: Entry, name: str, slug: str) -> None:
+    """Raise Problem unless the endpoint that a field names is there."""
+    if not Endpoint.objects.filter(slug=slug).exists():
+        names = known(Endpoint.objects.all(), "slug")
+        raise Problem(entry.line_of(name), f"{name}: there is no endpoint {slug!r}", names)
 
 
 def _export_endpoints() -> list[dict[str, Any]]:
@@ -73,6 +80,7 @@ ENDPOINTS = Spec(
     apply=_apply_endpoint,
     export=_export_endpoints,
     secrets=_endpoint_secrets,
+    conclude=_check_fallbacks,
 )
 
 _RULE = ("keywords", "regex", "questions", "answer", "buttons", "handoff")

@@ -79,6 +79,17 @@ def seconds(low: float, high: float) -> Reader:
     return read
 
 
+def amount(low: float, high: float) -> Reader:
+    """Any number between the two, as a number."""
+
+    def read(found: Located) -> float:
+        if type(found.value) not in (int, float) or not low <= found.value <= high:
+            raise Problem(found.line, "no such number", f"a number from {low:g} to {high:g}")
+        return float(found.value)
+
+    return read
+
+
 def words(most: int, reader: Reader | None = None, *, count: int = 500) -> Reader:
     one = reader or text(most, empty=False)
 

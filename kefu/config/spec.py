@@ -1,7 +1,7 @@
 """What a list of the file is: its fields, how an entry is applied, and how rows are written."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -47,7 +47,11 @@ def known(rows: QuerySet[Any], key: str) -> str:
 
 @dataclass(frozen=True)
 class Spec:
-    """One list. `readers` may depend on the entry, as a channel's do on its type."""
+    """One list. `readers` may depend on the entry, as a channel's do on its type.
+
+    `complete` fills in what an entry left out, `conclude` sees to what needs all lists applied.
+    Both raise Problem.
+    """
 
     name: str
     key: Callable[[Mapping[str, Any]], str]
@@ -56,6 +60,8 @@ class Spec:
     apply: Callable[[Entry], None]
     export: Callable[[], list[dict[str, Any]]]
     secrets: Callable[[], dict[tuple[str, str], str]] = dict  # (entry's key, name) -> value
+    complete: Callable[[Entry], None] = lambda entry: None
+    conclude: Callable[[Sequence[Entry]], None] = lambda entries: None
 
     def read(self, found: Located) -> Entry:
         """One entry, every field of it known and well formed. Raises Problems."""
@@ -80,6 +86,7 @@ class Spec:
                     problems.append(Problem(problem.line, f"{name}: {problem}"))
         if problems:
             raise Problems(problems)
+        self.complete(entry)
         return entry
 
 

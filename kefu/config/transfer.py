@@ -8,7 +8,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from kefu.config import channels, machines, people
+from kefu.config import channels, machines, people, routing
 from kefu.config.reading import Located, Problem
 from kefu.config.spec import Entry, Problems, Spec
 
@@ -22,6 +22,8 @@ SPECS: tuple[Spec, ...] = (
     people.QUICK_REPLIES,
     machines.ENDPOINTS,
     machines.ANSWER_RULES,
+    routing.ROUTING_RULES,
+    routing.DEGRADE,
 )
 
 
@@ -122,12 +124,11 @@ def _apply(plan: list[tuple[Spec, Entry]]) -> None:
             problems.append(problem)
         except ValidationError as error:
             problems += _by_line(spec, entry, error)
-    for spec, entry in plan:
-        if spec is machines.ENDPOINTS and not problems:
-            try:
-                machines.check_fallbacks(entry)
-            except Problem as problem:
-                problems.append(problem)
+    for spec in () if problems else SPECS:
+        try:
+            spec.conclude([entry for of, entry in plan if of is spec])
+        except Problem as problem:
+            problems.append(problem)
     if problems:
         raise Problems(sorted(problems, key=lambda problem: problem.line))
 
