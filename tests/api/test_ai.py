@@ -1,6 +1,7 @@
 """`ai/`: asking, endpoints, answer rules."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 from ai_gateway import recent
 from ai_gateway.models import AnswerRule, Attempt, Endpoint
 from tests import factories
-from tests.ai_gateway.conftest import make_endpoint, server  # noqa: F401  a fixture
+from tests.ai_gateway.conftest import make_endpoint
 from tests.api.conftest import Caller
 from tests.fakes.openai_server import FakeOpenAI, event, fails, say, stream
 from tickets.models import IdempotencyRecord, Inbox
@@ -25,7 +26,14 @@ def nothing_is_remembered() -> None:
 
 
 @pytest.fixture
-def endpoint(server: FakeOpenAI) -> Endpoint:  # noqa: F811
+def server(settings: Any) -> Iterator[FakeOpenAI]:
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    with FakeOpenAI() as server:
+        yield server
+
+
+@pytest.fixture
+def endpoint(server: FakeOpenAI) -> Endpoint:
     return make_endpoint(server, default=True)
 
 
@@ -39,7 +47,7 @@ def events(response: Any) -> list[tuple[str, Any]]:
 # Asking ---------------------------------------------------------------------------------------
 
 
-def test_an_endpoint_answers(api: Caller, endpoint: Endpoint, server: FakeOpenAI) -> None:  # noqa: F811
+def test_an_endpoint_answers(api: Caller, endpoint: Endpoint, server: FakeOpenAI) -> None:
     server.will(say("可以退。"))
 
     answer = api.post("ai/ask/", {"text": "能退吗"}).json()
@@ -57,7 +65,7 @@ def test_an_endpoint_answers(api: Caller, endpoint: Endpoint, server: FakeOpenAI
 
 def test_the_rules_answer_for_who_fails(
     api: Caller, endpoint: Endpoint, server: FakeOpenAI
-) -> None:  # noqa: F811
+) -> None:
     AnswerRule.objects.create(name="退", keywords=["退"], answer="可以退。", buttons=["怎么退"])
     server.will(fails(401))
 
@@ -68,7 +76,7 @@ def test_the_rules_answer_for_who_fails(
     assert Attempt.objects.get().error_kind == "auth"
 
 
-def test_the_next_endpoint_answers_for_who_fails(api: Caller, server: FakeOpenAI) -> None:  # noqa: F811
+def test_the_next_endpoint_answers_for_who_fails(api: Caller, server: FakeOpenAI) -> None:
     make_endpoint(server, "first", fallbacks=["second"])
     make_endpoint(server, "second")
     server.will(fails(401), say("第二个"))
@@ -90,7 +98,7 @@ def test_without_any_endpoint_there_is_still_an_answer(api: Caller) -> None:
 def test_who_asks_for_people_is_told_so_before_any_endpoint(
     api: Caller,
     endpoint: Endpoint,
-    server: FakeOpenAI,  # noqa: F811
+    server: FakeOpenAI,
 ) -> None:
     answer = api.post("ai/ask/", {"text": "转人工"}).json()
     named = api.post("ai/ask/", {"text": "转人工", "endpoint": "main"}).json()
@@ -102,7 +110,7 @@ def test_who_asks_for_people_is_told_so_before_any_endpoint(
 def test_what_was_seen_of_an_answer_stays(
     api: Caller,
     endpoint: Endpoint,
-    server: FakeOpenAI,  # noqa: F811
+    server: FakeOpenAI,
 ) -> None:
     server.will(stream(event("先看到的"), cut=True))
 
@@ -116,7 +124,7 @@ def test_history_and_conversation_reach_the_endpoint(
     api: Caller,
     endpoint: Endpoint,
     server: FakeOpenAI,
-    web_inbox: Inbox,  # noqa: F811
+    web_inbox: Inbox,
 ) -> None:
     conversation = factories.conversation(factories.identity(web_inbox), text="我的包裹呢")
     history = [{"role": "user", "text": "你好"}, {"role": "assistant", "text": "您好"}]
@@ -138,7 +146,8 @@ def test_history_and_conversation_reach_the_endpoint(
         ({"text": "  "}, "text", "blank"),
         ({"text": 5}, "text", "invalid"),
         ({"text": "a", "endpoint": "nobody"}, "endpoint", "does_not_exist"),
-        ({"text": "a", "history": [{"role": "x", "text": "b"}]}, "history.0.role", "invalid_choice"),
+        ({"text": "a", "history": [{"role": "x", "text": "b"}]},
+         "history.0.role", "invalid_choice"),
         ({"text": "a", "stream": "yes"}, "stream", "invalid"),
         ({"text": "a", "colour": 1}, "colour", "unknown"),
     ],
@@ -188,7 +197,7 @@ def test_asking_needs_the_scope_ai(caller: Any, anonymous: Caller) -> None:
 def test_a_stream_grows_and_ends_with_the_answer(
     api: Caller,
     endpoint: Endpoint,
-    server: FakeOpenAI,  # noqa: F811
+    server: FakeOpenAI,
 ) -> None:
     server.will(say("一二三四五六七八", between_s=0.1))
 
@@ -205,7 +214,7 @@ def test_a_stream_grows_and_ends_with_the_answer(
 def test_the_same_question_twice_is_asked_once(
     api: Caller,
     endpoint: Endpoint,
-    server: FakeOpenAI,  # noqa: F811
+    server: FakeOpenAI,
 ) -> None:
     body, key = {"text": "在吗"}, {"Idempotency-Key": "one"}
 
@@ -306,7 +315,7 @@ def test_a_change_is_in_force_at_once(
     api: Caller,
     endpoint: Endpoint,
     server: FakeOpenAI,
-    django_capture_on_commit_callbacks: Any,  # noqa: F811
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     assert api.post("ai/ask/", {"text": "在吗"}).json()["endpoint"] == "main"
 

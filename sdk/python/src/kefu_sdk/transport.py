@@ -97,7 +97,7 @@ def wait_s(tried: int, error: StatusError | None) -> float:
     if error and error.retry_after_s is not None:
         return min(error.retry_after_s, LONGEST_WAIT_S)
     jitter = random.uniform(0.5, 1)  # noqa: S311  no secret
-    return jitter * BASE_WAIT_S * 2**tried
+    return jitter * BASE_WAIT_S * 2.0**tried
 
 
 def is_worth_a_retry(error: StatusError) -> bool:
