@@ -38,7 +38,7 @@ test: install-tests
 lint: install-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kefu tickets channels_adapters ai_gateway agents
+	$(BIN)/mypy kefu tickets channels_adapters ai_gateway agents sdk/python/src
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check_translations
 

@@ -26,9 +26,14 @@ def use_threads_for(loop: asyncio.AbstractEventLoop) -> None:
     _own_loops.add(id(loop))
 
 
+def is_own(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether it lives as long as its process, and nobody waits for it."""
+    return id(loop) in _own_loops
+
+
 async def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a function that reads or writes, without holding up the loop."""
     loop = asyncio.get_running_loop()
-    if id(loop) not in _own_loops:
+    if not is_own(loop):
         return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
     return await _threads.run(function, *args, **kwargs)

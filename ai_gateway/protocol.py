@@ -34,13 +34,21 @@ class Prompt:
     """One question: the text to answer and what was said before, oldest first.
 
     `user` names the contact towards the vendor without telling who it is; `thread` names the
-    conversation, for backends that keep a memory of their own.
+    conversation, for backends that keep a memory of their own. `system` is the asker's own
+    instruction. `uncut` says that the asker chose the history: no window is laid on it.
+
+    `passed_on` are fields of a request for OpenAI-compatible endpoints, as they are: `tools`,
+    `temperature` and the like; `messages` only where turns cannot hold what was said (pictures,
+    calls of tools and their results). Other backends leave them out.
     """
 
     text: str
     history: tuple[Turn, ...] = ()
     user: str = ""
     thread: str = ""
+    system: str = ""
+    uncut: bool = False
+    passed_on: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Usage(TypedDict):
@@ -53,14 +61,16 @@ class Usage(TypedDict):
 class ToolCall:
     name: str
     arguments: Any
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an endpoint said. None and empty mean: it told nothing about that.
 
-    `text` is what the contact may see. `finish` is `stop`, `length`, `content_filter`,
-    `tool_calls`, or the server's own word.
+    `text` is what the contact may see. `wants_handoff`: somebody else has to go on: people, or,
+    where the asker brought tools, the asker with what they give. `finish` is `stop`, `length`,
+    `content_filter`, `tool_calls`, or the server's own word.
     """
 
     text: str

@@ -14,11 +14,12 @@ http_application = get_asgi_application()
 from django.conf import settings  # noqa: E402
 
 from agents import routing as agents  # noqa: E402
+from ai_gateway.doors.asgi import Doors  # noqa: E402
 from channels_adapters import routing as channels  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": Doors(http_application),
         "websocket": URLRouter([*channels.websocket_urlpatterns, *agents.websocket_urlpatterns]),
     }
 )

@@ -10,8 +10,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("agents.urls")),
     path("", include("channels_adapters.urls")),
     path("", include("tickets.urls")),
+    path("", include("ai_gateway.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("tickets.api.urls")),
     path("api/v1/", include("agents.api_urls")),
+    path("api/v1/", include("ai_gateway.api.urls")),
     path("api/v1/", include(nothing_here)),
 ]

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 
 from tests import factories
+from tests.browser.site import Site
 from tests.gates import forget_endpoints
 from tickets.models import Conversation, Inbox, Team
 
@@ -67,3 +68,21 @@ def web_inbox(team: Team) -> Inbox:
 @pytest.fixture
 def conversation(web_inbox: Inbox) -> Conversation:
     return factories.conversation(factories.identity(web_inbox))
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The real server for programs, which may call endpoints on this machine."""
+    home = tmp_path_factory.mktemp("live")
+    site = Site(home, "live", redis_database=6, OUTBOUND_ALLOW="127.0.0.0/8")
+    try:
+        site.open()
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture(scope="session")
+def live_key(live: Site) -> str:
+    """An API key of the live server with every scope."""
+    return str(live.do("api_key"))

@@ -3,6 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
+import sys
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -54,13 +56,13 @@ class OpenAI:
     async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
         request = self._request(prompt)
         try:
-            return await self._ask(request, tell)
+            return _for(prompt, await self._ask(request, tell))
         except EndpointError as error:
-            refused = self._named_in(error, request)
+            refused = self._named_in(error, request, prompt)
             if not refused:
                 raise
             self._refused.add(refused)
-            return await self._ask(self._request(prompt), tell)
+            return _for(prompt, await self._ask(self._request(prompt), tell))
 
     async def _ask(self, request: dict[str, Any], tell: Tell) -> Answer:
         key = self._config.api_key
@@ -97,25 +99,48 @@ class OpenAI:
             "user": prompt.user,
             **{name: options[name] for name in _PASSED_ON if name in options},
             **(extra if isinstance(extra, dict) else {}),
+            **{name: value for name, value in prompt.passed_on.items() if name != "messages"},
         }
         return {n: v for n, v in request.items() if v != "" and n not in self._refused}
 
-    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+    def _messages(self, prompt: Prompt) -> list[dict[str, Any]]:
+        """What was said, below the operator's instruction; ours only where the asker has none."""
         options = self._config.options
-        turns = prompts.window(
-            prompt,
-            max_turns=int(options.get("history_turns", prompts.MAX_TURNS)),
-            max_chars=int(options.get("history_chars", prompts.MAX_CHARS)),
-        )
-        system = str(options.get("system_prompt", SYSTEM_PROMPT))
-        head = [{"role": "system", "content": system}] if system else []
-        return head + [{"role": _ROLES[turn.role], "content": turn.text} for turn in turns]
+        given = prompt.passed_on.get("messages")
+        ours = SYSTEM_PROMPT if not (prompt.system or given) else ""
+        system = [str(options.get("system_prompt", ours)), "" if given else prompt.system]
+        text = "\n\n".join(filter(None, system))
+        head = [{"role": "system", "content": text}] if text else []
+        return head + (list(given) if given else self._turns(prompt))
 
-    def _named_in(self, error: EndpointError, request: dict[str, Any]) -> str:
-        """The field that a 400 complains of, where we can do without it."""
+    def _turns(self, prompt: Prompt) -> list[dict[str, Any]]:
+        options = self._config.options
+        if prompt.uncut:
+            turns = prompts.window(prompt, max_turns=sys.maxsize, max_chars=sys.maxsize)
+        else:
+            turns = prompts.window(
+                prompt,
+                max_turns=int(options.get("history_turns", prompts.MAX_TURNS)),
+                max_chars=int(options.get("history_chars", prompts.MAX_CHARS)),
+            )
+        return [{"role": _ROLES[turn.role], "content": turn.text} for turn in turns]
+
+    def _named_in(self, error: EndpointError, request: dict[str, Any], prompt: Prompt) -> str:
+        """The field that a 400 complains of, where we can do without it.
+
+        What the asker brought is the asker's to mend: it must not be left out for all others.
+        """
         if error.kind != ErrorKind.INVALID_REQUEST:
             return ""
-        return next((f for f in _DROPPABLE if f in request and f in error.detail), "")
+        ours = [name for name in _DROPPABLE if name in request and name not in prompt.passed_on]
+        return next((name for name in ours if name in error.detail), "")
+
+
+def _for(prompt: Prompt, answer: Answer) -> Answer:
+    """Calls of tools that the asker brought are for the asker, who goes on from there."""
+    if answer.tools and "tools" in prompt.passed_on:
+        return replace(answer, wants_handoff=True)
+    return answer
 
 
 def _vendor_of(base_url: str) -> str:

@@ -112,9 +112,11 @@ class Reply:
         for position, piece in enumerate(_objects(delta.get("tool_calls"))):
             index = piece.get("index")
             tool = self._tools.setdefault(
-                index if isinstance(index, int) else position, {"name": "", "arguments": ""}
+                index if isinstance(index, int) else position,
+                {"id": "", "name": "", "arguments": ""},
             )
             function = piece.get("function") or {}
+            tool["id"] = tool["id"] or str(piece.get("id") or "")
             tool["name"] = tool["name"] or str(function.get("name") or "")
             tool["arguments"] += str(function.get("arguments") or "")
 
@@ -228,7 +230,7 @@ class Reply:
                 arguments: Any = json.loads(tool["arguments"] or "{}")
             except ValueError:
                 arguments = tool["arguments"]
-            yield ToolCall(tool["name"], _clean(arguments))
+            yield ToolCall(tool["name"], _clean(arguments), clean(tool["id"]))
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

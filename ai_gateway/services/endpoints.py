@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
-from ai_gateway import registry
+from ai_gateway import recent, registry
 from ai_gateway.errors import UnknownEndpoint
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import EndpointConfig
 from tickets import metrics
+from tickets.errors import InUse
+from tickets.services import configuration
 
 
 def chain(slug: str | None = None) -> list[EndpointConfig]:
@@ -39,9 +42,34 @@ def chain_of(slugs: Sequence[str]) -> list[EndpointConfig]:
 @transaction.atomic
 def save(endpoint: Endpoint) -> None:
     """Store an endpoint; there is one default at most, the one named last."""
+    _make_room(endpoint)
+    endpoint.save()
+    recent.forget()
+
+
+@transaction.atomic
+def store(endpoint: Endpoint, /, **values: Any) -> Endpoint:
+    """Put the values into the row and keep it. Raises Django's ValidationError, by field."""
+    for name, value in values.items():
+        setattr(endpoint, name, value)
+    _make_room(endpoint)
+    recent.forget()
+    return configuration.store(endpoint)
+
+
+def _make_room(endpoint: Endpoint) -> None:
     if endpoint.default:
         Endpoint.objects.exclude(pk=endpoint.pk).filter(default=True).update(default=False)
-    endpoint.save()
+
+
+@transaction.atomic
+def remove(endpoint: Endpoint) -> None:
+    """Take it away. Raises InUse where another one falls back on it."""
+    others = Endpoint.objects.filter(fallbacks__contains=[endpoint.slug])
+    if named := sorted(others.values_list("slug", flat=True)):
+        raise InUse(f"in use as a fallback of {', '.join(named)}")
+    configuration.remove(endpoint)
+    recent.forget()
 
 
 def keep_attempts(attempts: Iterable[Attempt], *, now: datetime) -> None:

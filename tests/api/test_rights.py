@@ -24,6 +24,7 @@ READ = [
     "conversations/{c}/assignments/", "contacts/", "contacts/{p}/", "contacts/{p}/identities/",
     "inboxes/", "inboxes/web-demo/", "teams/", "teams/aftersale/", "labels/", "api-keys/",
     "agents/", "agents/wangfang/", "quick-replies/",
+    "ai/endpoints/", "ai/endpoints/main/", "ai/answer-rules/", "ai/answer-rules/rule/",
 ]  # fmt: skip
 WRITE = [
     ("PATCH", "conversations/{c}/"), ("POST", "conversations/{c}/messages/"),
@@ -41,6 +42,9 @@ ADMIN = [
     ("POST", "teams/"), ("PATCH", "teams/aftersale/"), ("DELETE", "teams/aftersale/"),
     ("POST", "agents/"), ("PATCH", "agents/wangfang/"), ("DELETE", "agents/wangfang/"),
     ("POST", "api-keys/"), ("DELETE", "api-keys/" + NOWHERE + "/"),
+    ("POST", "ai/endpoints/"), ("PATCH", "ai/endpoints/main/"), ("DELETE", "ai/endpoints/main/"),
+    ("POST", "ai/answer-rules/"), ("PATCH", "ai/answer-rules/rule/"),
+    ("DELETE", "ai/answer-rules/rule/"),
 ]  # fmt: skip
 EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 
@@ -49,8 +53,11 @@ EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 def filled(conversation, agent):
     """A path with the ids of a conversation and its contact."""
     from agents.models import Agent
+    from ai_gateway.models import AnswerRule, Endpoint
 
     Agent.objects.create(user=agent)
+    Endpoint.objects.create(slug="main", backend="openai")
+    AnswerRule.objects.create(name="rule", keywords=["a"], answer="b")
     c, p = conversation.public_id, conversation.contact.public_id
     return lambda path: path.format(c=c, p=p)
 

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from agents import roster
 from agents.models import AssignmentReceipt
+from ai_gateway.models import AnswerRule, Endpoint
 from tests import factories
 from tests.api.conftest import ALL_SCOPES
 from tickets.models import ApiKey, Contact, Conversation, Label
@@ -72,6 +73,8 @@ def token(db: None) -> str:
         conversation=conversation, agent=boss, at=factories.NOON, strategy="manual", candidates=[]
     )
     Label.objects.create(name="退款")
+    Endpoint.objects.create(slug="main", backend="openai")
+    AnswerRule.objects.create(name="退", keywords=["退"], answer="可以")
     _, made = api_keys.create(name="st", scopes=ALL_SCOPES, user=boss, per_minute=1_000_000)
     return made
 
@@ -93,6 +96,9 @@ operations = [found.ok() for found in document.get_all_operations()]
 def names_of_rows(path: str) -> dict[str, str]:
     """What is written in a path's braces for the rows of `token`."""
     noun = path.removeprefix("/api/v1/").partition("/")[0]
+    if path.startswith("/api/v1/ai/"):
+        slug = {"slug": "main", "name": "退"}
+        return {name: value for name, value in slug.items() if f"{{{name}}}" in path}
     rows = {"conversations": Conversation, "contacts": Contact, "api-keys": ApiKey}
     row = rows[noun].objects.first() if noun in rows else None
     names = {"key": "bridge", "slug": "aftersale", "name": "退款", "username": "boss"}

@@ -31,12 +31,16 @@ def _free_port() -> int:
 class Site:
     """Start it once for a session; `stop_server` and `start_server` cut and mend it in a test."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self, home: Path, name: str = "browser", redis_database: int = REDIS_DATABASE, **more: str
+    ) -> None:
+        """`more` are further variables of its environment."""
         self.home = home
+        self._redis_database = redis_database
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.database = f"kefu_browser_{os.getpid()}"
-        self.environment = self._environment()
+        self.database = f"kefu_{name}_{os.getpid()}"
+        self.environment = self._environment() | more
         self._log = (home / "site.log").open("ab")
         self._server: subprocess.Popen[bytes] | None = None
         self._stagehand: subprocess.Popen[str] | None = None
@@ -47,7 +51,7 @@ class Site:
         url = f"{server.rsplit('/', 1)[0]}/{self.database}" + (f"?{query}" if query else "")
         redis = os.environ["REDIS_URL"]
         if redis.startswith("redis://"):
-            redis = f"redis://{urlsplit(redis).netloc}/{REDIS_DATABASE}"
+            redis = f"redis://{urlsplit(redis).netloc}/{self._redis_database}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CELERY")}
         return kept | {
             "DATABASE_URL": url,

@@ -20,13 +20,13 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from ai_gateway.models import AnswerRule  # noqa: E402
+from ai_gateway.models import AnswerRule, Attempt, Endpoint  # noqa: E402
 from tests import factories  # noqa: E402
 from tickets import bus  # noqa: E402
 from tickets.envelopes import BOT, Author  # noqa: E402
 from tickets.events import HandoffReason, ReplyGrowing, TypingStarted  # noqa: E402
 from tickets.models import Contact, Conversation, Inbox, Message  # noqa: E402
-from tickets.services import contacts, conversations  # noqa: E402
+from tickets.services import api_keys, contacts, conversations  # noqa: E402
 
 
 def seed() -> dict[str, Any]:
@@ -147,12 +147,27 @@ def settings_of(inbox: str, **settings: Any) -> None:
     row.save()
 
 
+def api_key(scopes: list[str] | None = None, per_minute: int = 1_000_000) -> str:
+    wanted = scopes or ["read", "write", "console", "ai", "admin"]
+    return api_keys.create(name="program", scopes=wanted, per_minute=per_minute)[1]
+
+
+def endpoint(slug: str, **values: Any) -> None:
+    Endpoint.objects.update_or_create(slug=slug, defaults={"backend": "openai", **values})
+
+
+def attempts(endpoint: str) -> list[str]:
+    """What became of the calls of an endpoint, the newest last."""
+    rows = Attempt.objects.filter(endpoint=endpoint).order_by("pk")
+    return list(rows.values_list("outcome", flat=True))
+
+
 DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
         seed, inbox, rule, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of,
+        say, settings_of, api_key, endpoint, attempts,
     )
 }  # fmt: skip
 

@@ -60,6 +60,11 @@ PAGES: dict[str, tuple[int, int]] = {
     "files/<str:token>/": (403, 403),
     "api/v1/schema/": (200, 200),
     "api/v1/docs/": (200, 200),
+    # Keys only: a session is nobody here.
+    "v1/chat/completions": (401, 401),
+    "v1/models": (401, 401),
+    "v1/models/<str:model>": (401, 401),
+    "v1/<path:path>": (401, 401),
     # /healthz, /readyz and /metrics are answered before the map (kefu.health); tests/kefu has them.
 }
 # Below /api/v1/: what belongs to a team, what is configuration, what asks for a scope only.

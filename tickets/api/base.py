@@ -36,6 +36,7 @@ class ApiView(APIView):
     renderer_classes = [SafeJSONRenderer]
     parser_classes: list[type[BaseParser]] = [BoundedJSONParser]
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    keeps_answers = True  # False: the view looks after Idempotency-Key itself
     request: Request
     _allowance: limits.Allowance | None = None
 
@@ -97,7 +98,8 @@ class ApiView(APIView):
         allowed = method in self.http_method_names
         handler = getattr(self, method, None) if allowed else None
         handler = handler or self.http_method_not_allowed
-        key = idempotency.key_of(request) if method == "post" else None
+        once = method == "post" and self.keeps_answers
+        key = idempotency.key_of(request) if once else None
         if key is None:
             return handler(request, *args, **kwargs)
         return idempotency.run_once(

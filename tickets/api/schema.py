@@ -1,5 +1,6 @@
 """The OpenAPI document: every operation with its refusals, ids and headers."""
 
+import re
 from typing import Any, Literal
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
@@ -44,9 +45,11 @@ class KefuSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """As `conversations_take_over`: the list's name and what the view calls it."""
-        noun = self.path.removeprefix("/api/v1/").partition("/")[0].replace("-", "_")
+        path = re.sub("^/api/v1/(ai/)?", lambda found: "ai-" if found[1] else "", self.path)
+        first, _, rest = path.partition("/")
+        noun = first.replace("-", "_")
         doing = getattr(self.view, "action", None) or self.method.lower()
-        nested = [part for part in self.path.split("/")[4:] if part and not part.startswith("{")]
+        nested = [part for part in rest.split("/") if part and not part.startswith("{")]
         is_plain = hasattr(self.view, "action") or not nested
         return f"{noun}_{doing}" if is_plain else f"{noun}_{nested[-1]}_{doing}"
 
