@@ -12,11 +12,11 @@ from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from ai_gateway import database, gateway, keeping, recent, rules
+from ai_gateway import gateway, keeping, planning
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.planning import Plan
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, ToolCall, Usage
-from ai_gateway.rule_engine import Match, Rule, RuleSet
-from ai_gateway.services import endpoints
+from ai_gateway.rule_engine import Match, Rule
 from tickets import tracing
 from tickets.models import Conversation
 
@@ -87,27 +87,39 @@ async def ask(asked: Asked, tell: Listener = _to_nobody) -> Said:
     Raises UnknownEndpoint for a slug that no enabled endpoint has.
     """
     started = time.monotonic()
-    chain = await check(asked)
+    plan = await check(asked)
     said = await _by_first_rule(asked) if asked.endpoint == AUTO else None
-    said = said or (await _by_endpoints(asked, chain, tell) if chain else await _by_rules(asked))
+    said = said or await _by_plan(asked, plan, tell)
     latency_ms = round((time.monotonic() - started) * 1000)
     return replace(said, latency_ms=latency_ms, attempt=asked.trace)
 
 
-async def check(asked: Asked) -> tuple[EndpointConfig, ...]:
+async def check(asked: Asked) -> Plan:
     """Whom a question would go to. Raises UnknownEndpoint."""
-    return () if asked.endpoint == RULES else await _recently(_chains, asked.endpoint)
+    if asked.endpoint == RULES:
+        return Plan()
+    if asked.endpoint != AUTO:
+        return await planning.for_endpoint(asked.endpoint, asked.conversation)
+    return await planning.by_rules(asked.prompt.text, asked.conversation, asked.language)
+
+
+async def _by_plan(asked: Asked, plan: Plan, tell: Listener) -> Said:
+    if plan.route.team:
+        return Said(_words(asked, "handoff"), handoff=True)
+    return await _by_endpoints(asked, plan, tell) if plan.chain else await _by_rules(asked)
 
 
 # Endpoints ------------------------------------------------------------------------------------
 
 
-async def _by_endpoints(asked: Asked, chain: Sequence[EndpointConfig], tell: Listener) -> Said:
+async def _by_endpoints(asked: Asked, plan: Plan, tell: Listener) -> Said:
+    chain = plan.chain
     patience_s = settings.AI_FIRST_TEXT_S if asked.first_text_s is None else asked.first_text_s
     call = gateway.Call(
         asked.prompt,
         time.monotonic() + patience_s,
         lambda text: tell(SoFar(_speaker(call, chain), text, degraded=bool(call.failures))),
+        terms=plan.terms,
     )
     try:
         slug, answer = await gateway.ask(call, chain)
@@ -187,7 +199,7 @@ async def _by_rules(asked: Asked) -> Said:
 
 
 async def _match(asked: Asked, *, only: Callable[[Rule], bool]) -> Match | None:
-    ruleset = await _recently(_rules, RULES)
+    ruleset = await planning.answer_rules()
     inbox_id = asked.conversation.inbox_id if asked.conversation else None
     return ruleset.match(asked.prompt.text, now=timezone.now(), inbox_id=inbox_id, only=only)
 
@@ -208,23 +220,3 @@ def _words(asked: Asked, which: str) -> str:
             "refused": _("抱歉，这个问题我无法回答。"),
         }
     return lines[which]
-
-
-# What is read, a second old at most -----------------------------------------------------------
-
-
-def _read_chain(slug: str) -> tuple[EndpointConfig, ...]:
-    return tuple(endpoints.chain(None if slug == AUTO else slug))
-
-
-def _read_rules(_key: str) -> RuleSet:
-    return rules.current()
-
-
-_chains = recent.Recent(_read_chain)
-_rules = recent.Recent(_read_rules)
-
-
-async def _recently(kept: recent.Recent[recent.V], key: str) -> recent.V:
-    known = kept.peek(key)
-    return known if known is not None else await database.run(kept.get, key)

@@ -7,8 +7,10 @@ from ai_gateway.limits import Policy
 from ai_gateway.models import DegradePolicy
 from ai_gateway.models.degrade_policy import THRESHOLDS
 
+ByEndpoint = Mapping[str, Policy]
 
-def _read() -> Mapping[str, Policy]:
+
+def _read() -> ByEndpoint:
     return {row.endpoint: _of(row) for row in DegradePolicy.objects.enabled()}
 
 
@@ -25,6 +27,6 @@ def _of(row: DegradePolicy) -> Policy:
 _policies = Kept(DegradePolicy, _read)
 
 
-def current() -> Mapping[str, Policy]:
+def current() -> ByEndpoint:
     """Endpoint slug -> its policy, as they stand now."""
     return _policies.current()

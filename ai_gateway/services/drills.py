@@ -11,11 +11,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from ai_gateway import recent
 from ai_gateway.kept import Kept
 from ai_gateway.models import AnswerRule, Attempt, Drill, Endpoint
 from ai_gateway.models.drill import LONGEST
 from ai_gateway.terms import Fault
 from tickets.models import Inbox, Message
+
+ByEndpoint = Mapping[str, Fault]
 
 
 @transaction.atomic
@@ -49,6 +52,7 @@ def start(
     )
     drill.full_clean()
     drill.save()
+    recent.forget()
     return drill
 
 
@@ -71,6 +75,7 @@ def stop(drill: Drill, *, now: datetime) -> Drill:
         drill.ended_at = min(now, drill.ends_at)
         drill.report = report_of(drill)
         drill.save(update_fields=["ended_at", "report", "updated_at"])
+        recent.forget()
     return drill
 
 
@@ -127,7 +132,7 @@ def _read() -> list[Drill]:
 _unended = Kept(Drill, _read)
 
 
-def faults(now: datetime) -> Mapping[str, Fault]:
+def faults(now: datetime) -> ByEndpoint:
     """Endpoint slug -> what a drill does to it at this moment."""
     return {
         drill.endpoint: Fault(

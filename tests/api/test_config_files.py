@@ -164,7 +164,11 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path):
         ("labels:\n  - name: a\n    color: red\n", 3, ["color"]),
         ("agents:\n  - username: a\n    teams: [no]\n", 3, ["there is no 'no'"]),
         ("agents:\n  - username: a\n    capacity: many\n", 3, ["whole number"]),
-        ("endpoints:\n  - slug: a\n    backend: dify\n    fallbacks: [b]\n", 4, ["no endpoint 'b'"]),
+        (
+            "endpoints:\n  - slug: a\n    backend: dify\n    fallbacks: [b]\n",
+            4,
+            ["no endpoint 'b'"],
+        ),
         ("answer_rules:\n  - name: a\n    regex: '('\n    answer: x\n", 3, ["regex"]),
         ("answer_rules:\n  - name: a\n    answer: x\n", 2, []),
         ("business_hours:\n  - name: a\n    week: {mon: [[9, 8]]}\n", 3, ["week"]),

@@ -1,0 +1,97 @@
+"""Where a question at a door goes: its route, its endpoints, and the terms of asking them.
+
+What it goes by is a second old at most (`recent`), so that a door reads no rows for each call.
+"""
+
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from ai_gateway import database, policies, recent, routes, routing, rules
+from ai_gateway.conditions import Facts, RuleBook
+from ai_gateway.protocol import EndpointConfig
+from ai_gateway.routing import Route, choose_route
+from ai_gateway.rule_engine import RuleSet
+from ai_gateway.services import drills, endpoints
+from ai_gateway.terms import Terms
+from tickets.models import Conversation
+
+Chain = tuple[EndpointConfig, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nobody in the chain and no team: the rule engine speaks."""
+
+    route: Route = field(default_factory=Route)
+    chain: Chain = ()
+    terms: Terms = field(default_factory=Terms)
+
+
+async def for_endpoint(slug: str, conversation: Conversation | None = None) -> Plan:
+    """The named endpoint with its fallbacks. Raises UnknownEndpoint."""
+    route = Route((slug,), reason="named")
+    return Plan(route, await _recently(_named, slug), await _terms(route, conversation))
+
+
+async def by_rules(text: str, conversation: Conversation | None = None, language: str = "") -> Plan:
+    """As the routing rules say."""
+    facts = await _facts(text, conversation, language)
+    book = await _recently(_book, "")
+    default = () if book.first(facts) else await _recently(_default, "")
+    route = choose_route(book, facts, default=default)
+    chain = await _recently(_chains, route.endpoints) if route.endpoints else ()
+    return Plan(route, chain, await _terms(route, conversation))
+
+
+async def answer_rules() -> RuleSet:
+    return await _recently(_answer_rules, "")
+
+
+async def _facts(text: str, conversation: Conversation | None, language: str) -> Facts:
+    if conversation is None:
+        return Facts(text, timezone.now(), language=language)
+    return await database.run(routes.facts_of, text, conversation, timezone.now())
+
+
+async def _terms(route: Route, conversation: Conversation | None) -> Terms:
+    standing, faults = await _recently(_standing, "")
+    inbox_id = conversation.inbox_id if conversation else None
+    return Terms(standing, faults, inbox_id, rule=route.rule, reason=route.reason)
+
+
+def _read_named(slug: str) -> Chain:
+    return tuple(endpoints.chain(slug))
+
+
+def _read_chain(slugs: tuple[str, ...]) -> Chain:
+    return tuple(endpoints.chain_of(slugs))
+
+
+def _read_default(_key: str) -> tuple[str, ...]:
+    return tuple(routes.default())
+
+
+def _read_book(_key: str) -> RuleBook:
+    return routing.current()
+
+
+def _read_answer_rules(_key: str) -> RuleSet:
+    return rules.current()
+
+
+def _read_standing(_key: str) -> tuple[policies.ByEndpoint, drills.ByEndpoint]:
+    return policies.current(), drills.faults(timezone.now())
+
+
+_named = recent.Recent(_read_named)
+_chains = recent.Recent(_read_chain)
+_default = recent.Recent(_read_default)
+_book = recent.Recent(_read_book)
+_answer_rules = recent.Recent(_read_answer_rules)
+_standing = recent.Recent(_read_standing)
+
+
+async def _recently(kept: recent.Recent[recent.V], key: object) -> recent.V:
+    known = kept.peek(key)
+    return known if known is not None else await database.run(kept.get, key)
