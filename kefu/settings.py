@@ -332,6 +332,7 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {}
 AI_BACKENDS = {"openai": "ai_gateway.backends.openai.OpenAI"}
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
+COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------
