@@ -20,7 +20,7 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from ai_gateway.models import AnswerRule  # noqa: E402
+from ai_gateway.models import AnswerRule, Endpoint  # noqa: E402
 from tests import factories  # noqa: E402
 from tickets import bus  # noqa: E402
 from tickets.envelopes import BOT, Author  # noqa: E402
@@ -48,6 +48,15 @@ def inbox(**values: Any) -> str:
 
 def rule(**values: Any) -> None:
     AnswerRule.objects.create(**values)
+
+
+def copilot(base_url: str) -> None:
+    """The agents' endpoint, and none for the bot; without an address there is no endpoint."""
+    Endpoint.objects.filter(slug="assistant").delete()
+    if base_url:
+        Endpoint.objects.create(
+            slug="assistant", backend="openai", base_url=base_url, options={"copilot": True}
+        )
 
 
 def _of(inbox: str) -> Conversation:
@@ -150,7 +159,7 @@ def settings_of(inbox: str, **settings: Any) -> None:
 DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
-        seed, inbox, rule, end_sessions, texts, count_conversations, count_contacts,
+        seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
         say, settings_of,
     )
