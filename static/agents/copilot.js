@@ -99,8 +99,10 @@ export class Copilot {
     for (const name of ["sources", "degraded", "problem"]) show(slot(card, name), false);
     for (const chip of findAll(".source", card)) chip.remove();
     show(this.language, this.asked.deed === "translate");
-    this.look("busy");
-    show(card, true);
+    this.keepingEnd(() => {
+      this.look("busy");
+      show(card, true);
+    });
   }
 
   look(state) {
@@ -116,19 +118,33 @@ export class Copilot {
   }
 
   grow(text) {
-    this.showText(text);
-    this.look("growing");
+    this.keepingEnd(() => {
+      this.showText(text);
+      this.look("growing");
+    });
   }
 
-  end({ text, endpoint, citations, problem }) {
+  /** The card takes its room from the stream: who read the newest message goes on seeing it. */
+  keepingEnd(change) {
+    const { thread } = this.composer;
+    const atEnd = thread.isAtEnd();
+    change();
+    if (atEnd) thread.toEnd();
+  }
+
+  end(suggestion) {
     this.stream = null;
+    this.keepingEnd(() => this.showSuggestion(suggestion));
+    if (suggestion.text) announce(t("copilot.ready"));
+  }
+
+  showSuggestion({ text, endpoint, citations, problem }) {
     this.showText(text);
     this.showSources(citations);
     show(slot(this.card, "degraded"), endpoint === "rules");
     if (problem) this.fail(t(`copilot.${problem.why}`), problem.detail);
     else if (text) this.look("done");
     else this.fail(t("copilot.empty"));
-    if (text) announce(t("copilot.ready"));
   }
 
   showSources(citations) {

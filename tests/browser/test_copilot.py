@@ -242,6 +242,23 @@ def test_without_an_endpoint_a_rule_may_suggest_and_says_so(
     expect(card(page).locator("[data-slot=degraded]")).to_have_text("AI 降级中：规则应答")
 
 
+def test_the_newest_message_stays_in_sight_over_the_card(
+    begun: Visit, console: Enter, vendor: FakeOpenAI, site: Site, inbox: str
+) -> None:
+    vendor.will(say("一行\n" * 12))
+    begun("很长的会话")
+    site.do("say", inbox=inbox, count=33)
+    site.do("read", inbox=inbox)
+    page = console()
+    open_row(page, "消息 33")
+    expect(bubbles(page).last).to_be_in_viewport()
+
+    ask(page, "suggest")
+    state(page, "done")
+
+    expect(bubbles(page).last).to_be_in_viewport(ratio=1)
+
+
 def test_markup_is_shown_as_the_text_it_is(
     begun: Visit, console: Enter, vendor: FakeOpenAI
 ) -> None:
