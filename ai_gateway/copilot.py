@@ -5,13 +5,15 @@ Nothing here writes a message. What is kept is the calls (`Attempt`), without a 
 
 import asyncio
 import logging
+import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from ai_gateway import copilot_prompts, database, gateway, prompts, rules
 from ai_gateway.copilot_prompts import DEEDS
@@ -24,6 +26,7 @@ from tickets.models import Conversation, Message
 log = logging.getLogger(__name__)
 
 RULES = "rules"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 MOST_MESSAGES = 100
 # An endpoint's options that make it speak to contacts, which the copilot does not.
 _FOR_CONTACTS = ("json_answer", "response_format", "tools", "tool_choice")
@@ -61,7 +64,8 @@ class Problem:
     """Why no endpoint made the suggestion, or not the whole of it.
 
     `why`: `nothing_said`, `no_endpoint`, `failed` (all of them), `interrupted`, `refused` (its own
-    vendor took the text back). `detail` names endpoints and kinds of errors, for the operator.
+    vendor took the text back); or of a wish over the socket, `throttled`, and where the code is
+    `invalid`, the field. `detail` names endpoints and kinds of errors, for the operator.
     """
 
     why: str
@@ -83,11 +87,36 @@ class Suggestion:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with a wish: the field, a sentence, and `required`, `unknown` or `invalid`."""
+
+    attr: str
+    detail: str
+    code: str
+
+
+def complaint(deed: str, draft: str, language: str) -> Complaint | None:
+    """Why there can be no such wish; None where there can."""
+    if deed not in DEEDS:
+        return Complaint("deed", f"one of {', '.join(DEEDS)}", "invalid_choice")
+    for name, value in (("draft", draft), ("language", language)):
+        if name in DEEDS[deed].needs and not value.strip():
+            return Complaint(name, f"{deed} needs a {name}", "required")
+        if name not in DEEDS[deed].fields and value:
+            return Complaint(name, f"{deed} takes no {name}", "unknown")
+    if language and not _LANGUAGE.fullmatch(language):
+        return Complaint("language", "a code as en or zh-hans", "invalid")
+    return None
+
+
 def read(wish: Wish, *, now: datetime) -> Material:
     """From the rows, without notes and activities: what is internal stays so."""
     deed = DEEDS[wish.deed]
+    # A summary is for the agent, in the agent's language; all else as the contact writes.
+    language = wish.language or (get_language() or "" if wish.deed == "summarise" else "")
     messages = _public_log(wish.conversation) if deed.reads_conversation else []
-    text = copilot_prompts.text(deed, messages=messages, draft=wish.draft, language=wish.language)
+    text = copilot_prompts.text(deed, messages=messages, draft=wish.draft, language=language)
     return Material(
         wish=wish,
         # No thread: an endpoint that remembers must not mix this into what the contact is told.
@@ -148,6 +177,11 @@ def _in_short(error: EndpointError) -> str:
 
 def _without_endpoint(material: Material, problem: Problem) -> Suggestion:
     return Suggestion(material.by_rule, RULES if material.by_rule else "", problem=problem)
+
+
+def payload(suggestion: Suggestion) -> dict[str, Any]:
+    """As REST and socket tell it."""
+    return asdict(suggestion)
 
 
 # What is read ---------------------------------------------------------------------------------

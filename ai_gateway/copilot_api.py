@@ -1,11 +1,9 @@
 """`conversations/{id}/copilot/`: the copilot's door for the console and for programs."""
 
-from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponseBase
-from django.utils.translation import get_language
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers
@@ -13,37 +11,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ai_gateway import copilot, event_stream
-from ai_gateway.copilot import Suggestion, Wish
+from ai_gateway.copilot import Wish
 from ai_gateway.copilot_prompts import DEEDS
 from ai_gateway.protocol import Tell
 from tickets import policy
 from tickets.api import idempotency, limits, lookups
 from tickets.api.base import ApiView
-from tickets.api.fields import StrictBooleanField, StrictSerializer, TextField
+from tickets.api.fields import StrictBooleanField, StrictSerializer, TextField, TypedCharField
 from tickets.api.shapes import Anything
 
 MAX_DRAFT = 20_000  # code points, as a note's
-LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$"
 
 
 class CopilotBody(StrictSerializer):
     deed = serializers.ChoiceField(list(DEEDS))
     draft = TextField(required=False, default="", allow_blank=True, max_length=MAX_DRAFT)
-    language = serializers.RegexField(LANGUAGE, required=False, default="", allow_blank=True)
+    language = TypedCharField(required=False, default="", allow_blank=True, max_length=20)
     stream = StrictBooleanField(required=False, default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        deed = DEEDS[attrs["deed"]]
-        for name in ("draft", "language"):
-            if name in deed.needs and not attrs[name].strip():
-                raise _wrong(name, f"{attrs['deed']} needs a {name}", "required")
-            if name not in deed.fields and attrs[name]:
-                raise _wrong(name, f"{attrs['deed']} takes no {name}", "unknown")
+        wrong = copilot.complaint(attrs["deed"], attrs["draft"], attrs["language"])
+        if wrong:
+            raise exceptions.ValidationError({wrong.attr: [wrong.detail]}, code=wrong.code)
         return attrs
-
-
-def _wrong(attr: str, detail: str, code: str) -> exceptions.ValidationError:
-    return exceptions.ValidationError({attr: [detail]}, code=code)
 
 
 class ProblemShape(serializers.Serializer):
@@ -75,11 +65,10 @@ class CopilotView(ApiView):
         wanted = self.body(CopilotBody)
         self._spend(request)
         streamed = wanted.pop("stream")
-        wanted["language"] = wanted["language"] or _default_language(wanted["deed"])
         material = copilot.read(Wish(conversation=conversation, **wanted), now=self.now)
 
         async def work(tell: Tell) -> dict[str, Any]:
-            return payload(await copilot.suggest(material, tell))
+            return copilot.payload(await copilot.suggest(material, tell))
 
         return event_stream.response(work) if streamed else Response(event_stream.result_of(work))
 
@@ -89,16 +78,7 @@ class CopilotView(ApiView):
 
     def _spend(self, request: Request) -> None:
         """Count it with the person or key. Raises Throttled."""
-        who = f"copilot:{idempotency.owner_of(request)}"
-        allowance = limits.spend(who, settings.COPILOT_PER_MINUTE)
+        who = idempotency.owner_of(request)
+        allowance = limits.spend(f"copilot:{who}", settings.COPILOT_PER_MINUTE)
         if allowance.exceeded:
             raise exceptions.Throttled(allowance.reset_s)
-
-
-def _default_language(deed: str) -> str:
-    """A summary is for the agent, in the agent's language; all else as the contact writes."""
-    return (get_language() or "") if deed == "summarise" else ""
-
-
-def payload(suggestion: Suggestion) -> dict[str, Any]:
-    return asdict(suggestion)

@@ -140,6 +140,7 @@ CELERY_TASK_ROUTES = {
     "tickets.tasks.receive_envelope": {"queue": "intake"},
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
+    "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
     "channels_adapters.tasks.*": {"queue": "delivery"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4

@@ -14,8 +14,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
-from ai_gateway.copilot import Suggestion
-from ai_gateway.copilot_api import payload
+from ai_gateway.copilot import Suggestion, payload
 from ai_gateway.models import Attempt
 from tests import factories
 from tests.ai_gateway.test_copilot import fake, fake_backend  # noqa: F401
