@@ -291,6 +291,37 @@ def test_offline_there_is_no_copilot(begun: Visit, console: Enter, vendor: FakeO
     expect(page.locator("#ai")).to_be_enabled()
 
 
+OVER_THE_SOCKET = """(conversation) => new Promise((resolve) => {
+  const socket = new WebSocket(`ws://${location.host}/ws/console/`);
+  const frames = [];
+  socket.addEventListener("message", ({ data }) => {
+    const frame = JSON.parse(data);
+    const wish = { type: "copilot", conversation, client_id: "c1", deed: "suggest" };
+    if (frame.type === "ready") socket.send(JSON.stringify(wish));
+    if (frame.type.startsWith("copilot")) frames.push(frame);
+    if (frame.type === "copilot_end") { socket.close(); resolve(frames); }
+  });
+})"""
+
+
+def test_over_the_socket_a_worker_suggests(
+    begun: Visit, console: Enter, vendor: FakeOpenAI, site: Site
+) -> None:
+    vendor.will(say(ADVICE, between_s=0.1))
+    begun("经过队列")
+    page = console()
+    open_row(page, "经过队列")
+    conversation = page.locator("main.conv").get_attribute("data-id")
+
+    with site.bot():
+        expect(page.locator("#messages .msg[data-look=bot]").first).to_be_visible(timeout=30_000)
+        frames = page.evaluate(OVER_THE_SOCKET, conversation)
+
+    *deltas, end = frames
+    assert {frame["type"] for frame in deltas} == {"copilot_delta"}
+    assert (end["text"], end["endpoint"]) == (ADVICE, "assistant")
+
+
 def test_on_a_phone_the_card_fits(begun: Visit, console: Enter, vendor: FakeOpenAI) -> None:
     vendor.will(say(ADVICE))
     begun("手机上的建议")
