@@ -61,6 +61,7 @@ COPILOT: dict[str, str | Promise] = {
     "adopted": _("已采用，原来的文字已替换"),
     "ready": _("AI 建议已写好"),
     "offline": _("联网后可用"),
+    "selected": _("已选中，请按 Ctrl+C 复制"),
     "empty": _("AI 没有写出内容，请重试"),
     "nothing_said": _("会话里还没有可参考的文字"),
     "no_endpoint": _("没有可用的 AI 接口，请联系管理员"),

@@ -114,7 +114,8 @@ def read(wish: Wish, *, now: datetime) -> Material:
     """From the rows, without notes and activities: what is internal stays so."""
     deed = DEEDS[wish.deed]
     # A summary is for the agent, in the agent's language; all else as the contact writes.
-    language = wish.language or (get_language() or "" if wish.deed == "summarise" else "")
+    own = get_language() if wish.deed == "summarise" else None
+    language = wish.language or own or ""
     messages = _public_log(wish.conversation) if deed.reads_conversation else []
     text = copilot_prompts.text(deed, messages=messages, draft=wish.draft, language=language)
     return Material(
@@ -204,9 +205,10 @@ def _chain() -> list[EndpointConfig]:
 
 
 def _for_agents(config: EndpointConfig) -> EndpointConfig:
-    """The endpoint without what makes it the bot; what it cannot be told stands in the prompt."""
+    """The endpoint without what makes it the bot. An empty system prompt means: send none."""
     options = {n: v for n, v in config.options.items() if n not in _FOR_CONTACTS}
-    options |= {"system_prompt": copilot_prompts.SYSTEM_PROMPT}
+    if options.get("system_prompt") != "":
+        options["system_prompt"] = copilot_prompts.SYSTEM_PROMPT
     return replace(config, options=options)
 
 

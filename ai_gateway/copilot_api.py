@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
@@ -52,12 +51,19 @@ class SuggestionShape(serializers.Serializer):
     problem = ProblemShape(allow_null=True)
 
 
+class EventShape(serializers.Serializer):
+    """One server-sent event: `data` is JSON, `{"text": so far}` and at the end a suggestion."""
+
+    event = serializers.ChoiceField(["delta", "end"])
+    data = serializers.CharField()
+
+
 class CopilotView(ApiView):
     """Suggestions for an agent. Nothing is sent, and nothing said is stored."""
 
     @extend_schema(
         request=CopilotBody,
-        responses={200: SuggestionShape, (200, "text/event-stream"): OpenApiTypes.STR},
+        responses={200: SuggestionShape, (200, "text/event-stream"): EventShape},
     )
     def post(self, request: Request, id: str) -> HttpResponseBase:
         seen = policy.conversations(self.principal).select_related("contact")

@@ -84,18 +84,12 @@ def text(deed: Deed, *, messages: Sequence[Message], draft: str, language: str) 
     `messages` are public ones, oldest first, with their attachments prefetched.
     """
     mark = f"【材料 {secrets.token_hex(8)}】"
-    instructions = deed.instructions.format(language=language_name(language))
-    parts = [instructions]
-    if deed.reads_conversation and "language" in deed.takes:
-        parts += _in_which_language(deed, language)
+    # Not every backend can be given a system prompt, so what it says stands here too.
+    parts = [SYSTEM_PROMPT, deed.instructions.format(language=language_name(language))]
+    if deed.reads_conversation and "{language}" not in deed.instructions:
+        parts.append(f"用{language_name(language) if language else '客户所用的语言'}书写。")
     parts += [_GUARD.format(mark=mark), mark, *_material(deed, messages, draft), mark]
     return "\n".join(parts)
-
-
-def _in_which_language(deed: Deed, language: str) -> list[str]:
-    if "{language}" in deed.instructions:
-        return []
-    return [f"用{language_name(language)}书写。" if language else "用客户所用的语言书写。"]
 
 
 def _material(deed: Deed, messages: Sequence[Message], draft: str) -> list[str]:

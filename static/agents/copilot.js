@@ -28,12 +28,18 @@ export class Copilot {
       item.addEventListener("click", () => this.begin(item.dataset.deed));
     }
     for (const button of findAll("[data-copilot]", this.card)) {
-      button.addEventListener("click", () => this[button.dataset.copilot]());
+      button.addEventListener("click", () => this.press(button));
     }
     this.language.addEventListener("change", () => {
       this.chooseLanguage(this.language.value);
       this.retry();
     });
+  }
+
+  press(button) {
+    this[button.dataset.copilot]();
+    // A button that has gone must not take the focus with it.
+    if (!button.offsetParent && matchMedia("(min-width: 768px)").matches) this.composer.field.focus();
   }
 
   /** What rewrites a draft needs one. */
@@ -135,7 +141,7 @@ export class Copilot {
   end(suggestion) {
     this.stream = null;
     this.keepingEnd(() => this.showSuggestion(suggestion));
-    if (suggestion.text) announce(t("copilot.ready"));
+    if (suggestion.text && !suggestion.problem) announce(t("copilot.ready"));
   }
 
   showSuggestion({ text, endpoint, citations, problem }) {
@@ -163,6 +169,7 @@ export class Copilot {
     say(this.card, "detail", detail);
     show(slot(this.card, "problem"), true);
     this.look("failed");
+    announce(reason);
   }
 
   couldNot(error) {
@@ -204,9 +211,15 @@ export class Copilot {
     if (this.composer.mode !== mode) this.composer.setMode(mode);
   }
 
+  /** Over plain HTTP, or forbidden, there is no clipboard: then the text is selected for the agent's own hands. */
   async copy() {
-    await navigator.clipboard.writeText(this.text);
-    toast(t("copied"));
+    try {
+      await navigator.clipboard.writeText(this.text);
+      toast(t("copied"));
+    } catch {
+      getSelection().selectAllChildren(slot(this.card, "text"));
+      toast(t("copilot.selected"));
+    }
   }
 
   /** What has come until now stays, and may be used. */

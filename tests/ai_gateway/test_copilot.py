@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ai_gateway import copilot, rules
 from ai_gateway.copilot import Problem, Suggestion, Wish
-from ai_gateway.copilot_prompts import DEEDS, MAX_CHARS
+from ai_gateway.copilot_prompts import DEEDS, MAX_CHARS, SYSTEM_PROMPT
 from ai_gateway.models import AnswerRule, Attempt, Endpoint
 from ai_gateway.services import endpoints
 from tests import factories
@@ -153,9 +153,11 @@ def test_an_endpoint_is_asked_without_what_makes_it_the_bot(conversation: Conver
     material = copilot.read(Wish("suggest", conversation), now=timezone.now())
 
     (config,) = material.chain
-    assert set(config.options) == {"system_prompt", "temperature"}
-    assert "写作助手" in config.options["system_prompt"]
+    assert config.options == {"system_prompt": SYSTEM_PROMPT, "temperature": 0.2}
     assert material.prompt.thread == ""
+    Endpoint.objects.update(options={"system_prompt": ""})
+    (config,) = copilot.read(Wish("suggest", conversation), now=timezone.now()).chain
+    assert config.options == {"system_prompt": ""}
 
 
 def test_without_an_endpoint_a_rule_may_suggest(conversation: Conversation) -> None:

@@ -304,6 +304,27 @@ OVER_THE_SOCKET = """(conversation) => new Promise((resolve) => {
 })"""
 
 
+def test_a_copy_that_the_browser_forbids_is_selected_instead(
+    begun: Visit, console: Enter, vendor: FakeOpenAI
+) -> None:
+    vendor.will(say(ADVICE))
+    begun("复制试试")
+    page = console()
+    open_row(page, "复制试试")
+    ask(page, "suggest")
+    state(page, "done")
+
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card(page).locator("[data-copilot=copy]").click()
+    expect(page.locator("#toasts")).to_contain_text("已复制")
+    assert page.evaluate("navigator.clipboard.readText()") == ADVICE
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    card(page).locator("[data-copilot=copy]").click()
+
+    expect(page.locator("#toasts")).to_contain_text("已选中")
+    assert page.evaluate("getSelection().toString()") == ADVICE
+
+
 def test_over_the_socket_a_worker_suggests(
     begun: Visit, console: Enter, vendor: FakeOpenAI, site: Site
 ) -> None:
