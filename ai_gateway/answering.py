@@ -9,15 +9,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ai_gateway import board, database, gateway, handoff, questions, registry
+from ai_gateway import board, database, gateway, handoff, limits, questions, registry
 from ai_gateway.errors import AllEndpointsFailed
 from ai_gateway.handoff import Reply
 from ai_gateway.models import Attempt
+from ai_gateway.models.routing_rule import RULES
 from ai_gateway.questions import Question
 from ai_gateway.services import endpoints
 from tickets.envelopes import BOT
 from tickets.errors import LeaseLost
-from tickets.models import Conversation
+from tickets.models import Conversation, Team
 from tickets.services import conversations
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ async def answer_and_close(message_id: int) -> None:
         await answer(message_id)
     finally:
         await board.board().close()
+        await limits.close()
         await registry.close()
 
 
@@ -63,19 +65,50 @@ async def _answer(entry: board.Entry) -> None:
 
 
 async def _think(entry: board.Entry, attempts: list[Attempt]) -> Reply:
-    """The endpoints' answer, or what is said without one. Never raises EndpointError."""
+    """What the route leads to: people, the endpoints' answer, or what is said without one.
+
+    Never raises EndpointError.
+    """
     question = entry.question
+    if question.route.team:
+        return handoff.to_team(question.route.team)
     if not question.chain:
-        return handoff.of_nothing(question, timezone.now())
+        return _by_rules(question, attempts, handoff.of_nothing(question, timezone.now()))
     left_s = (question.speak_by - timezone.now()).total_seconds()
-    call = gateway.Call(question.prompt, time.monotonic() + left_s, entry.tell, attempts)
+    call = gateway.Call(
+        question.prompt, time.monotonic() + left_s, entry.tell, attempts, terms=question.terms
+    )
     try:
         slug, answer = await gateway.ask(call, question.chain)
     except AllEndpointsFailed as error:
-        log.warning("nobody answered message %s: %s", question.message.pk, error)
-        kind = error.failures[-1][1].kind
-        return handoff.of_failure(question, timezone.now(), call.told, kind)
+        return _by_rules(question, attempts, _without_answer(question, call, error))
     return handoff.of_answer(answer, slug)
+
+
+def _without_answer(question: Question, call: gateway.Call, error: AllEndpointsFailed) -> Reply:
+    if call.degraded_by:
+        return handoff.of_nothing(question, timezone.now())
+    log.warning("nobody answered message %s: %s", question.message.pk, error)
+    kind = error.failures[-1][1].kind
+    return handoff.of_failure(question, timezone.now(), call.told, kind)
+
+
+def _by_rules(question: Question, attempts: list[Attempt], reply: Reply) -> Reply:
+    """Keeps that the rule engine spoke in an endpoint's place, where one was to speak."""
+    if reply.source == RULES and (question.chain or question.route.rule):
+        last = attempts[-1].error_kind or attempts[-1].reason if attempts else ""
+        attempts.append(
+            Attempt(
+                endpoint=RULES,
+                outcome=Attempt.Outcome.FAILED if reply.miss else Attempt.Outcome.ANSWERED,
+                rule=question.route.rule,
+                reason=last or question.route.reason,
+                error_code="miss" if reply.miss else "",
+                latency_ms=0,
+                created_at=timezone.now(),
+            )
+        )
+    return reply
 
 
 @transaction.atomic
@@ -95,8 +128,9 @@ def speak(question: Question, reply: Reply, attempts: list[Attempt], *, now: dat
     if reply.text and not _said(conversation, question, reply, now):
         return False
     if reply.reason:
+        team = Team.objects.filter(slug=reply.team).first() if reply.team else None
         return conversations.hand_off(
-            conversation, reason=reply.reason, lease=question.lease, now=now
+            conversation, reason=reply.reason, team=team, lease=question.lease, now=now
         )
     return True
 

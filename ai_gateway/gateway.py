@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ai_gateway import registry
+from ai_gateway import limits, registry
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.limits import Ticket, Verdict
 from ai_gateway.models import Attempt
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
+from ai_gateway.terms import Fault, Terms
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +22,20 @@ PAUSE_S = 0.3  # before an endpoint is asked a second time
 
 @dataclass
 class Call:
-    """One asking of a whole chain: what became of each call, and what the contact has seen."""
+    """One asking of a whole chain: what became of each call, and what the contact has seen.
+
+    `degraded_by`: the policy and its threshold, where one sent the question to the rule engine.
+    """
 
     prompt: Prompt
     first_text_by: float  # time.monotonic(), when the contact must have seen something
     tell: Tell
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
+    terms: Terms = field(default_factory=Terms)
     told: str = ""
+    degraded_by: str = ""
+    skipped: set[str] = field(default_factory=set)
 
     @property
     def left_s(self) -> float:
@@ -37,23 +45,62 @@ class Call:
 async def ask(call: Call, chain: Sequence[EndpointConfig]) -> tuple[str, Answer]:
     """(slug, answer) of the first endpoint of the chain that answers.
 
-    Until something is visible, the next one is tried when one fails or is too slow, and those
-    that may do better a second time are asked once more. Once text is visible nobody else may
-    go on: the contact would see two beginnings.
+    Until something is visible, the next one is tried when one fails, is too slow, or is known
+    not to be well, and those that may do better a second time are asked once more. Once text is
+    visible nobody else may go on: the contact would see two beginnings. Above a threshold of an
+    endpoint's policy nobody is asked any more, and `call.degraded_by` says so.
 
     Raises AllEndpointsFailed; `call.told` is what the contact saw until then.
     """
     queue = list(chain)
     while queue:
         for position, config in enumerate(queue):
-            later = len(queue) - position - 1
-            answer = await _try(call, config, _share(call.left_s, later))
+            answer = await _ask_one(call, config, later=len(queue) - position - 1)
             if answer:
                 return config.slug, answer
-            if call.told or not call.failures[-1][1].kind.fallback:
+            if call.told or call.degraded_by or not call.failures[-1][1].kind.fallback:
                 raise AllEndpointsFailed(call.failures)
         queue = await _second_round(call, queue)
     raise AllEndpointsFailed(call.failures)
+
+
+async def _ask_one(call: Call, config: EndpointConfig, *, later: int) -> Answer | None:
+    """Ask an endpoint if it may be asked; `later` others stand behind it. None: no answer."""
+    silence_s = _share(call.left_s, later)
+    if silence_s <= 0:
+        call.failures.append((config.slug, EndpointError(ErrorKind.TIMEOUT, "no_time_left")))
+        return None
+    terms = call.terms
+    ticket = await limits.admit(
+        config,
+        terms.policy(config.slug),
+        lag_s=terms.lag_s,
+        intent=terms.intent,
+        last=not later,
+    )
+    if not ticket.may_go:
+        _not_asked(call, ticket)
+        return None
+    return await _try(call, ticket, silence_s)
+
+
+def _not_asked(call: Call, ticket: Ticket) -> None:
+    slug = ticket.config.slug
+    call.failures.append((slug, EndpointError(ErrorKind.BUSY, ticket.reason)))
+    call.skipped.add(slug)
+    call.attempts.append(
+        Attempt(
+            endpoint=slug,
+            outcome=Attempt.Outcome.SKIPPED,
+            rule=call.terms.rule,
+            reason=f"{ticket.verdict}:{ticket.reason}",
+            latency_ms=0,
+            created_at=datetime.now(UTC),
+        )
+    )
+    if ticket.verdict == Verdict.DIVERT:
+        policy = call.terms.policy(slug).name
+        call.degraded_by = f"{policy}:{ticket.reason}"
 
 
 def _share(left_s: float, later: int) -> float:
@@ -69,7 +116,8 @@ async def _second_round(call: Call, asked: Sequence[EndpointConfig]) -> list[End
     again = [
         config
         for config in asked
-        if (error := errors[config.slug]).kind.retry_same
+        if config.slug not in call.skipped
+        and (error := errors[config.slug]).kind.retry_same
         and error.kind != ErrorKind.TIMEOUT
         and (error.retry_after_s or PAUSE_S) < call.left_s / 2
     ]
@@ -78,36 +126,38 @@ async def _second_round(call: Call, asked: Sequence[EndpointConfig]) -> list[End
     return again
 
 
-async def _try(call: Call, config: EndpointConfig, silence_s: float) -> Answer | None:
+async def _try(call: Call, ticket: Ticket, silence_s: float) -> Answer | None:
     """One call of one endpoint, and its Attempt. None: it failed, `call.failures` says how."""
-    if silence_s <= 0:
-        call.failures.append((config.slug, EndpointError(ErrorKind.TIMEOUT, "no_time_left")))
-        return None
-    watch = _Watch(call)
+    config, watch = ticket.config, _Watch(call, ticket)
+    fault = call.terms.fault(config.slug)
+    answer = error = None
     try:
-        answer = await _in_time(
-            lambda: registry.backend_for(config).answer(call.prompt, watch.tell), watch, silence_s
-        )
-        if not answer.text and not answer.wants_handoff:
-            raise EndpointError(ErrorKind.BAD_RESPONSE, "empty_answer")
-    except asyncio.CancelledError:
-        call.attempts.append(watch.attempt(config.slug))
-        raise
-    except EndpointError as error:
-        _failed(call, config, watch, error)
-        return None
-    except Exception as error:  # an outermost edge: backends are written by strangers
+        answer = await _in_time(lambda: _answer(call, config, watch, fault), watch, silence_s)
+    except EndpointError as failure:
+        error = failure
+    except Exception as failure:  # an outermost edge: backends are written by strangers
         log.exception("backend %s of %s broke its promise", config.backend, config.slug)
-        broken = EndpointError(ErrorKind.BAD_RESPONSE, type(error).__name__)
-        _failed(call, config, watch, broken)
-        return None
-    call.attempts.append(watch.attempt(config.slug, answer=answer))
+        error = EndpointError(ErrorKind.BAD_RESPONSE, type(failure).__name__)
+    finally:  # also where it is called off
+        call.attempts.append(watch.attempt(answer=answer, error=error))
+        await asyncio.shield(limits.report(ticket, ms=watch.first_ms, answer=answer, error=error))
+    if error:
+        call.failures.append((config.slug, error))
     return answer
 
 
-def _failed(call: Call, config: EndpointConfig, watch: "_Watch", error: EndpointError) -> None:
-    call.failures.append((config.slug, error))
-    call.attempts.append(watch.attempt(config.slug, error=error))
+async def _answer(
+    call: Call, config: EndpointConfig, watch: "_Watch", fault: Fault | None
+) -> Answer:
+    """What the endpoint says, or what a drill makes of it. Raises EndpointError for no answer."""
+    if fault and fault.delay_s is None:
+        raise EndpointError(ErrorKind.UPSTREAM, "drill")
+    if fault and fault.delay_s:
+        await asyncio.sleep(fault.delay_s)
+    answer = await registry.backend_for(config).answer(call.prompt, watch.tell)
+    if not answer.text and not answer.wants_handoff:
+        raise EndpointError(ErrorKind.BAD_RESPONSE, "empty_answer")
+    return answer
 
 
 async def _in_time(
@@ -124,8 +174,8 @@ async def _in_time(
 class _Watch:
     """What happens during one call: when text came, how long it took."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, call: Call, ticket: Ticket) -> None:
+        self._call, self._ticket = call, ticket
         self._started = time.monotonic()
         self._began = datetime.now(UTC)
         self._first_text_ms: int | None = None
@@ -133,6 +183,11 @@ class _Watch:
 
     def _ms(self) -> int:
         return round((time.monotonic() - self._started) * 1000)
+
+    @property
+    def first_ms(self) -> int:
+        """Until text was visible; where none was, until now."""
+        return self._ms() if self._first_text_ms is None else self._first_text_ms
 
     def tell(self, text: str) -> None:
         if not text.strip():
@@ -145,14 +200,16 @@ class _Watch:
         self._call.tell(text)
 
     def attempt(
-        self, slug: str, *, answer: Answer | None = None, error: EndpointError | None = None
+        self, *, answer: Answer | None = None, error: EndpointError | None = None
     ) -> Attempt:
         """The row of this call; neither answer nor error: it was called off."""
         known = answer or (error.partial if error else None)
         outcome = Attempt.Outcome.ANSWERED if answer else Attempt.Outcome.CANCELLED
         return Attempt(
-            endpoint=slug,
+            endpoint=self._ticket.config.slug,
             outcome=Attempt.Outcome.FAILED if error else outcome,
+            rule=self._call.terms.rule,
+            reason=self._reason(),
             error_kind=error.kind if error else "",
             error_code=error.code[:80] if error else "",
             latency_ms=self._ms(),
@@ -161,3 +218,12 @@ class _Watch:
             request_id=known.request_id[:120] if known else "",
             created_at=self._began,
         )
+
+    def _reason(self) -> str:
+        """How it came to be asked: by the route, after others, a second time, or on trial."""
+        if self._ticket.verdict == Verdict.PROBE:
+            return f"probe:{self._ticket.reason}"
+        failed = [slug for slug, _error in self._call.failures]
+        if self._ticket.config.slug in failed:
+            return "retry"
+        return "fallback" if failed else self._call.terms.reason

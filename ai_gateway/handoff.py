@@ -23,7 +23,8 @@ MOST_MISSES = 2
 class Reply:
     """What is to be written: words (or none), and the reason to hand off (or none).
 
-    `source` is the slug of the endpoint that spoke, or `rules`.
+    `team` is the slug of whom it goes to; empty: the inbox's own. `source` is the slug of the
+    endpoint that spoke, or `rules`.
     """
 
     text: str = ""
@@ -32,6 +33,7 @@ class Reply:
     miss: bool = False
     reason: HandoffReason | None = None
     source: str = "rules"
+    team: str = ""
 
 
 def by_first_rule(question: Question, now: datetime) -> Reply | None:
@@ -61,6 +63,11 @@ def _comes_first(rule: Rule) -> bool:
 
 def _any(rule: Rule) -> bool:
     return True
+
+
+def to_team(slug: str) -> Reply:
+    """A routing rule gives it to people, without a word of the bot."""
+    return Reply(reason=HandoffReason.RULE, source="", team=slug)
 
 
 def of_match(match: Match) -> Reply:
@@ -96,6 +103,8 @@ def _language_of(question: Question) -> AbstractContextManager[None]:
 
 def without_endpoints(question: Question, now: datetime) -> Reply:
     """What is said where no endpoint could be asked in time, though there may be some."""
+    if question.route.team:
+        return to_team(question.route.team)
     return of_failure(question, now) if question.chain else of_nothing(question, now)
 
 

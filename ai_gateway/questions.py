@@ -5,11 +5,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from ai_gateway import prompts, rules
+from ai_gateway import prompts, routes, rules
 from ai_gateway.protocol import EndpointConfig, Prompt
+from ai_gateway.routing import Route
 from ai_gateway.rule_engine import RuleSet
 from ai_gateway.services import endpoints
+from ai_gateway.terms import Terms
 from tickets.models import Conversation, Message
 
 PENDING_MOST = 10  # unanswered messages that rules look at
@@ -21,7 +24,8 @@ class Question:
     """The newest message of a conversation that the bot owns, and all that an answer needs.
 
     `texts` are the unanswered messages, the newest first. `asked_at` is when the oldest of
-    them came: from then on the contact waits. `chain` may be empty.
+    them came: from then on the contact waits. `chain` are the endpoints of the route that can
+    be asked; it may be empty.
     """
 
     message: Message
@@ -30,7 +34,9 @@ class Question:
     texts: tuple[str, ...]
     prompt: Prompt
     rules: RuleSet
+    route: Route
     chain: tuple[EndpointConfig, ...]
+    terms: Terms
     asked_at: datetime
 
     @property
@@ -87,7 +93,9 @@ def _with_all(messages: QuerySet[Message]) -> QuerySet[Message]:
 
 
 def _question(message: Message, conversation: Conversation) -> Question:
+    now = timezone.now()
     before = _history(message)
+    route, intent = routes.of_message(message, conversation, now)
     pending = [message, *_unanswered(before)][:PENDING_MOST]
     return Question(
         message=message,
@@ -101,7 +109,15 @@ def _question(message: Message, conversation: Conversation) -> Question:
             thread=str(conversation.public_id),
         ),
         rules=rules.current(),
-        chain=tuple(endpoints.chain()),
+        route=route,
+        chain=tuple(endpoints.chain_of(route.endpoints)),
+        terms=routes.terms_of(
+            route,
+            intent=intent,
+            inbox_id=conversation.inbox_id,
+            lag_s=(now - message.created_at).total_seconds(),
+            now=now,
+        ),
         asked_at=conversation.waiting_since or message.created_at,
     )
 

@@ -1,39 +1,16 @@
 """The answer rules of the database, compiled and kept until one of them changes."""
 
-import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Count, Max
-
+from ai_gateway.kept import Kept
 from ai_gateway.models import AnswerRule
 from ai_gateway.rule_engine import Match, Rule, RuleSet
 
-# Business hours have no time of change: what hangs on them is read anew this often.
-KEPT_S = 30.0
 
-_lock = threading.Lock()
-_compiled: tuple[Any, float, RuleSet] | None = None
-
-
-def current() -> RuleSet:
-    """The rules as they stand now: one small query, compiled anew only after a change."""
-    global _compiled
-    version = AnswerRule.objects.aggregate(Max("updated_at"), Count("pk"), Max("pk"))
-    with _lock:
-        if _compiled and _compiled[0] == version and time.monotonic() - _compiled[1] < KEPT_S:
-            return _compiled[2]
-    rules = RuleSet(_read())
-    with _lock:
-        _compiled = (version, time.monotonic(), rules)
-    return rules
-
-
-def _read() -> list[Rule]:
+def _read() -> RuleSet:
     rows = AnswerRule.objects.enabled().select_related("hours").order_by("pk")
-    return [
+    return RuleSet(
         Rule(
             name=row.name,
             keywords=tuple(row.keywords),
@@ -48,7 +25,15 @@ def _read() -> list[Rule]:
             calendar=row.hours.calendar() if row.hours else None,
         )
         for row in rows
-    ]
+    )
+
+
+_rules = Kept(AnswerRule, _read)
+
+
+def current() -> RuleSet:
+    """The rules as they stand now: one small query, compiled anew only after a change."""
+    return _rules.current()
 
 
 def match(

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 
 from tests import factories
+from tests.gates import forget_endpoints
 from tickets.models import Conversation, Inbox, Team
 
 
@@ -25,6 +26,12 @@ def private_storage(
     folder = str(tmp_path_factory.mktemp("media"))
     default = {**settings.STORAGES["default"], "OPTIONS": {"location": folder}}
     settings.STORAGES = {**settings.STORAGES, "default": default}
+
+
+@pytest.fixture(autouse=True)
+def well_endpoints() -> None:
+    """No AI endpoint is remembered from an earlier test as broken or busy."""
+    forget_endpoints()
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from ai_gateway.models.answer_rule import AnswerRule
 from ai_gateway.models.attempt import Attempt
+from ai_gateway.models.degrade_policy import DegradePolicy
+from ai_gateway.models.drill import Drill
 from ai_gateway.models.endpoint import Endpoint
+from ai_gateway.models.routing_rule import RoutingRule
 
-__all__ = ["AnswerRule", "Attempt", "Endpoint"]
+__all__ = ["AnswerRule", "Attempt", "DegradePolicy", "Drill", "Endpoint", "RoutingRule"]

@@ -9,12 +9,17 @@ from tickets.models import Conversation, Message
 
 
 class Attempt(models.Model):
-    """调用记录. Holds no word of what was said."""
+    """调用记录. Holds no word of what was said.
+
+    `endpoint` is `rules` where the rule engine spoke in an endpoint's place. `rule` and `reason`
+    tell how it came to be asked; of what was skipped, `reason` says why.
+    """
 
     class Outcome(models.TextChoices):
         ANSWERED = "answered", _("已回答")
         FAILED = "failed", _("失败")
         CANCELLED = "cancelled", _("已取消")
+        SKIPPED = "skipped", _("未询问")
 
     conversation = models.ForeignKey(
         Conversation,
@@ -35,6 +40,8 @@ class Attempt(models.Model):
     )
     endpoint = models.CharField(_("AI 接口"), max_length=40)
     outcome = models.CharField(_("结果"), max_length=9, choices=Outcome.choices)
+    rule = models.CharField(_("路由规则"), max_length=200, blank=True)
+    reason = models.CharField(_("缘由"), max_length=60, blank=True)
     error_kind = models.CharField(_("错误"), max_length=24, blank=True)
     error_code = models.CharField(_("错误代码"), max_length=80, blank=True)
     latency_ms = models.PositiveIntegerField(_("耗时（毫秒）"))

@@ -1,6 +1,6 @@
 """What is known of endpoints: which may be asked, and how they are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -23,6 +23,19 @@ def chain(slug: str | None = None) -> list[EndpointConfig]:
     return [config for row in rows if not registry.missing(config := row.config())]
 
 
+def chain_of(slugs: Sequence[str]) -> list[EndpointConfig]:
+    """These endpoints in their order: those that are enabled and configured.
+
+    One alone brings its own fallbacks.
+    """
+    if len(slugs) == 1:
+        rows = Endpoint.objects.chain(slugs[0])
+    else:
+        found = {row.slug: row for row in Endpoint.objects.enabled().filter(slug__in=slugs)}
+        rows = [found[slug] for slug in slugs if slug in found]
+    return [config for row in rows if not registry.missing(config := row.config())]
+
+
 @transaction.atomic
 def save(endpoint: Endpoint) -> None:
     """Store an endpoint; there is one default at most, the one named last."""
@@ -37,7 +50,8 @@ def keep_attempts(attempts: Iterable[Attempt], *, now: datetime) -> None:
     for attempt in kept:
         metrics.ai_requests.labels(attempt.endpoint, attempt.outcome).inc()
         metrics.ai_latency.labels(attempt.endpoint).observe(attempt.latency_ms / 1000)
-    latest = {a.endpoint: a for a in kept if a.outcome != Attempt.Outcome.CANCELLED}
+    told = (Attempt.Outcome.ANSWERED, Attempt.Outcome.FAILED)
+    latest = {a.endpoint: a for a in kept if a.outcome in told}
     for slug, attempt in latest.items():
         failed = attempt.outcome == Attempt.Outcome.FAILED
         health = Endpoint.Health.FAILING if failed else Endpoint.Health.OK

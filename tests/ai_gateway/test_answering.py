@@ -136,7 +136,11 @@ def test_a_silent_endpoint_is_left_in_time(
     reply = conversation.messages.get(kind="outgoing")
     assert reply.text == "可以开发票。"
     assert reply.created_at - message.created_at < timedelta(seconds=0.8)
-    assert Attempt.objects.get().error_code == "first_text"
+    hops = Attempt.objects.order_by("pk").values_list("endpoint", "outcome", "error_code", "reason")
+    assert list(hops) == [
+        ("main", "failed", "first_text", "default"),
+        ("rules", "answered", "", "timeout"),
+    ]
 
 
 def test_an_answer_that_breaks_off_stays_and_people_go_on(

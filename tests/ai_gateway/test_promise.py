@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ai_gateway import gateway
 from ai_gateway.errors import AllEndpointsFailed, ErrorKind
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt
+from tests.gates import forget_endpoints
 
 FIRST_TEXT_S = 0.25
 SLACK_S = 0.75  # two cores, many tests
@@ -44,6 +45,7 @@ async def play(
     behaviours: list[dict[str, Any]],
 ) -> tuple[Answer | None, list[tuple[float, str]], gateway.Call, float]:
     """(answer, what was told and when, the call, when it was over), in seconds from the start."""
+    forget_endpoints()
     started = time.monotonic()
     told: list[tuple[float, str]] = []
     call = gateway.Call(
