@@ -66,6 +66,7 @@ COPILOT: dict[str, str | Promise] = {
     "nothing_said": _("会话里还没有可参考的文字"),
     "no_endpoint": _("没有可用的 AI 接口，请联系管理员"),
     "failed": _("AI 接口没有应答，请重试"),
+    "degraded": _("AI 接口已达上限，请稍后再试"),
     "interrupted": _("AI 接口中途断开，以上是已写出的部分"),
     "refused": _("AI 接口拒绝了这段内容，请修改后重试"),
     "throttled": _("请求太频繁，请稍后再试"),

@@ -15,12 +15,13 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from ai_gateway import copilot_prompts, database, gateway, prompts, rules
+from ai_gateway import copilot_prompts, database, gateway, policies, prompts, rules
 from ai_gateway.copilot_prompts import DEEDS
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
 from ai_gateway.services import endpoints
+from ai_gateway.terms import Terms
 from tickets.models import Conversation, Message
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Material:
     wish: Wish
     prompt: Prompt
     chain: tuple[EndpointConfig, ...]
+    terms: Terms
     said: bool
     by_rule: str = ""
 
@@ -63,9 +65,10 @@ class Material:
 class Problem:
     """Why no endpoint made the suggestion, or not the whole of it.
 
-    `why`: `nothing_said`, `no_endpoint`, `failed` (all of them), `interrupted`, `refused` (its own
-    vendor took the text back); or of a wish over the socket, `throttled`, and where the code is
-    `invalid`, the field. `detail` names endpoints and kinds of errors, for the operator.
+    `why`: `nothing_said`, `no_endpoint`, `failed` (all of them), `degraded` (above a threshold of
+    a policy), `interrupted`, `refused` (its own vendor took the text back); or of a wish over the
+    socket, `throttled`, and where the code is `invalid`, the field. `detail` names endpoints and
+    kinds of errors, for the operator.
     """
 
     why: str
@@ -123,6 +126,7 @@ def read(wish: Wish, *, now: datetime) -> Material:
         # No thread: an endpoint that remembers must not mix this into what the contact is told.
         prompt=Prompt(text, user=str(wish.conversation.contact.public_id)),
         chain=tuple(map(_for_agents, _chain())),
+        terms=_terms(wish),
         said=bool(messages) or not deed.reads_conversation,
         by_rule=_by_rule(wish.conversation, messages, now) if wish.deed == "suggest" else "",
     )
@@ -148,11 +152,11 @@ async def _ask(material: Material, tell: Tell, attempts: list[Attempt]) -> Sugge
     if not material.chain:
         return _without_endpoint(material, Problem("no_endpoint"))
     by = time.monotonic() + settings.AI_FIRST_TEXT_S
-    call = gateway.Call(material.prompt, by, tell, attempts)
+    call = gateway.Call(material.prompt, by, tell, attempts, terms=material.terms)
     try:
         slug, answer = await gateway.ask(call, material.chain)
     except AllEndpointsFailed as error:
-        return _of_failure(material, call.told, error)
+        return _of_failure(material, call, error)
     return _of_answer(slug, answer)
 
 
@@ -160,14 +164,16 @@ def _of_answer(slug: str, answer: Answer) -> Suggestion:
     return Suggestion(answer.text.strip(), slug, answer.citations)
 
 
-def _of_failure(material: Material, told: str, error: AllEndpointsFailed) -> Suggestion:
+def _of_failure(material: Material, call: gateway.Call, error: AllEndpointsFailed) -> Suggestion:
     """What had come is shown as a beginning, unless its own vendor took it back."""
+    if call.degraded_by:
+        return _without_endpoint(material, Problem("degraded", call.degraded_by))
     slug, last = error.failures[-1]
     detail = "; ".join(f"{name}: {_in_short(failure)}" for name, failure in error.failures)
     if last.kind == ErrorKind.CONTENT_FILTER:
         return Suggestion(problem=Problem("refused", detail))
-    if told:
-        return Suggestion(told, slug, problem=Problem("interrupted", detail))
+    if call.told:
+        return Suggestion(call.told, slug, problem=Problem("interrupted", detail))
     return _without_endpoint(material, Problem("failed", detail))
 
 
@@ -210,6 +216,15 @@ def _for_agents(config: EndpointConfig) -> EndpointConfig:
     if options.get("system_prompt") != "":
         options["system_prompt"] = copilot_prompts.SYSTEM_PROMPT
     return replace(config, options=options)
+
+
+def _terms(wish: Wish) -> Terms:
+    """Limits and budgets are an endpoint's, whoever asks. Drills are about what contacts get."""
+    return Terms(
+        policies=policies.current(),
+        inbox_id=wish.conversation.inbox_id,
+        reason=f"copilot:{wish.deed}",
+    )
 
 
 def _by_rule(conversation: Conversation, messages: list[Message], now: datetime) -> str:

@@ -38,7 +38,7 @@ class CopilotBody(StrictSerializer):
 class ProblemShape(serializers.Serializer):
     code = serializers.ChoiceField(["unavailable"])
     why = serializers.ChoiceField(
-        ["nothing_said", "no_endpoint", "failed", "interrupted", "refused"]
+        ["nothing_said", "no_endpoint", "failed", "degraded", "interrupted", "refused"]
     )
     detail = serializers.CharField(allow_blank=True)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ai_gateway import copilot, rules
 from ai_gateway.copilot import Problem, Suggestion, Wish
 from ai_gateway.copilot_prompts import DEEDS, MAX_CHARS, SYSTEM_PROMPT
-from ai_gateway.models import AnswerRule, Attempt, Endpoint
+from ai_gateway.models import AnswerRule, Attempt, DegradePolicy, Endpoint
 from ai_gateway.services import endpoints
 from tests import factories
 from tickets.envelopes import BOT, Author
@@ -70,9 +70,8 @@ def test_a_suggestion_grows_and_is_kept_nowhere(conversation: Conversation) -> N
     assert told[-1] == made.text
     assert conversation.messages.count() == before
     attempt = Attempt.objects.get()
-    assert (attempt.conversation, attempt.message, attempt.outcome) == (
-        conversation, None, "answered",
-    )  # fmt: skip
+    assert (attempt.conversation, attempt.message) == (conversation, None)
+    assert (attempt.outcome, attempt.reason) == ("answered", "copilot:suggest")
 
 
 @pytest.mark.parametrize("deed", list(DEEDS))
@@ -190,6 +189,20 @@ def test_all_endpoints_failing_is_told_with_their_names_and_kinds(
     assert list(outcomes)[:2] == [("main", "failed"), ("second", "failed")]
 
 
+def test_above_its_endpoints_limit_a_rule_suggests_and_the_policy_is_named(
+    conversation: Conversation,
+) -> None:
+    fake(say="好")
+    DegradePolicy.objects.create(name="省钱", endpoint="main", max_qps=0.001)
+    AnswerRule.objects.create(name="问候", keywords=["你好"], answer="您好，请讲。")
+
+    made = [wait(suggested(conversation))[0] for _ in range(5)][-1]
+
+    assert (made.text, made.endpoint) == ("您好，请讲。", "rules")
+    assert made.problem
+    assert (made.problem.why, made.problem.detail.split(":")[0]) == ("degraded", "省钱")
+
+
 def test_the_next_endpoint_speaks_where_the_first_one_fails(conversation: Conversation) -> None:
     fake("main", fail="quota", fallbacks=["second"])
     fake("second", default=False, say="由备用回答")
@@ -268,5 +281,6 @@ def test_reading_costs_few_queries(
     rules.current()
     wish = Wish("suggest", Conversation.objects.select_related("contact").get())
 
-    with django_assert_num_queries(5):  # log, files, whose endpoint, the default one, rules
+    # The log, files, whose endpoint, the default one, policies, rules.
+    with django_assert_num_queries(6):
         copilot.read(wish, now=timezone.now())
