@@ -148,6 +148,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await in_thread(desk.mark_read, user, frame, now=now)
             case frames.TakeOver():
                 await in_thread(desk.take_over, user, frame, now=now)
+            case frames.Copilot():
+                await in_thread(desk.ask_copilot, user, frame)
             case frames.Status():
                 await in_thread(desk.set_status, self.agent_id, frame, now=now)
 

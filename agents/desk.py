@@ -20,7 +20,7 @@ from agents.models import Agent
 from tickets import bus, policy
 from tickets.envelopes import Author
 from tickets.errors import MovedOn, TicketsError
-from tickets.events import TypingStarted
+from tickets.events import CopilotAsked, TypingStarted
 from tickets.models import ContactIdentity, Conversation, Message, Team
 from tickets.payloads import iso, message_payload, messages_for_payload, user_name
 from tickets.policy import Principal
@@ -235,6 +235,20 @@ def type_on(user: User, frame: frames.Typing) -> None:
 def mark_read(user: User, frame: frames.Read, *, now: datetime) -> None:
     _principal, conversation = _writable(user, frame.conversation)
     conversations.mark_read_by_agent(conversation, seq=frame.seq, now=now)
+
+
+def ask_copilot(user: User, frame: frames.Copilot) -> None:
+    """The answer comes by frames of its own, `copilot_delta` and `copilot_end`."""
+    _principal, conversation = _writable(user, frame.conversation)
+    asked = CopilotAsked(
+        conversation_id=conversation.pk,
+        user_id=user.pk,
+        client_id=frame.client_id,
+        deed=frame.deed,
+        draft=frame.draft,
+        language=frame.language,
+    )
+    bus.hint(asked)
 
 
 def take_over(user: User, frame: frames.TakeOver, *, now: datetime) -> None:

@@ -18,6 +18,7 @@ MAX_FRAME = 65_536  # bytes; a larger one ends the socket with 1009
 MAX_ATTACHMENTS = 10
 MAX_NOTE = 20_000  # code points; a reply's limit is its inbox's
 MAX_CLIENT_ID = 64
+MAX_WORD = 40  # a deed, a language
 MAX_SEQ = 2**31 - 1
 
 
@@ -80,11 +81,22 @@ class TakeOver:
 
 
 @dataclass(frozen=True)
+class Copilot:
+    """A wish for a suggestion. What deeds there are, and what each takes, the answer tells."""
+
+    conversation: UUID
+    client_id: str
+    deed: str
+    draft: str
+    language: str
+
+
+@dataclass(frozen=True)
 class Ping:
     pass
 
 
-Frame = Subscribe | Unsubscribe | Write | Typing | Read | Status | TakeOver | Ping
+Frame = Subscribe | Unsubscribe | Write | Typing | Read | Status | TakeOver | Copilot | Ping
 Fields = dict[str, Any]
 
 
@@ -169,6 +181,19 @@ def _status(fields: Fields) -> Status:
     return Status(status, reason)
 
 
+def _copilot(fields: Fields) -> Copilot:
+    draft = clean(_text(fields, "draft"))
+    if len(draft) > MAX_NOTE:
+        raise Invalid(f"draft: at most {MAX_NOTE} characters", code="too_large")
+    return Copilot(
+        conversation=_conversation(fields),
+        client_id=_client_id(fields),
+        deed=_word(fields, "deed"),
+        draft=draft,
+        language=_word(fields, "language"),
+    )
+
+
 _READERS: dict[str, Callable[[Fields], Frame]] = {
     "subscribe": _subscribe,
     "unsubscribe": lambda fields: Unsubscribe(_conversation(fields)),
@@ -177,6 +202,7 @@ _READERS: dict[str, Callable[[Fields], Frame]] = {
     "read": _read,
     "status": _status,
     "take_over": lambda fields: TakeOver(_conversation(fields)),
+    "copilot": _copilot,
     "ping": lambda fields: Ping(),
 }
 
@@ -224,6 +250,13 @@ def _client_id(fields: Fields) -> str:
     value = fields.get("client_id")
     if not isinstance(value, str) or not 0 < len(value) <= MAX_CLIENT_ID or value != clean(value):
         raise Invalid(f"client_id: 1 to {MAX_CLIENT_ID} characters are required")
+    return value
+
+
+def _word(fields: Fields, name: str) -> str:
+    value = clean(_text(fields, name))
+    if len(value) > MAX_WORD:
+        raise Invalid(f"{name}: at most {MAX_WORD} characters")
     return value
 
 

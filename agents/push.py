@@ -229,6 +229,8 @@ def tell_watchers(conversation_id: int, place: Place, frame: dict[str, Any]) -> 
     push.to_groups([push.conversation_group(conversation_id)], message)
 
 
-def tell_agent(user_id: int, frame: Mapping[str, Any]) -> None:
-    """Send a frame to all consoles of one agent."""
-    push.to_groups([push.agent_group(user_id)], {"type": "console.frame", "frame": dict(frame)})
+def tell_agent(user_id: int, frame: Mapping[str, Any], place: Place | None = None) -> None:
+    """Send a frame to all consoles of one agent; with a place, while they may see what is there."""
+    seen_by = {"seen_by": list(place)} if place else {}
+    message = {"type": "console.frame", "frame": dict(frame), **seen_by}
+    push.to_groups([push.agent_group(user_id)], message)

@@ -47,6 +47,32 @@ EXCLUDED: dict[str, str | Promise] = {
     "full": _("已达接待上限"),
 }
 
+# The copilot's deeds, what it is doing, and the reasons of `problem.why` (docs/copilot.md).
+COPILOT: dict[str, str | Promise] = {
+    "suggest": _("建议回复"),
+    "polish": _("润色"),
+    "shorten": _("更简洁"),
+    "politer": _("更礼貌"),
+    "expand": _("扩写"),
+    "translate": _("翻译"),
+    "summarise": _("总结会话"),
+    "adopt": _("采用"),
+    "adopt_note": _("写入备注"),
+    "adopted": _("已采用，原来的文字已替换"),
+    "ready": _("AI 建议已写好"),
+    "offline": _("联网后可用"),
+    "selected": _("已选中，请按 Ctrl+C 复制"),
+    "empty": _("AI 没有写出内容，请重试"),
+    "nothing_said": _("会话里还没有可参考的文字"),
+    "no_endpoint": _("没有可用的 AI 接口，请联系管理员"),
+    "failed": _("AI 接口没有应答，请重试"),
+    "degraded": _("AI 接口已达上限，请稍后再试"),
+    "interrupted": _("AI 接口中途断开，以上是已写出的部分"),
+    "refused": _("AI 接口拒绝了这段内容，请修改后重试"),
+    "throttled": _("请求太频繁，请稍后再试"),
+    "permission_denied": _("没有使用 AI 助手的权限"),
+}
+
 # {n}, {name} … are filled in by the script.
 SENTENCES: dict[str, str | Promise] = {
     "now": _("刚刚"),
@@ -148,12 +174,13 @@ SENTENCES: dict[str, str | Promise] = {
 
 
 def console_strings() -> dict[str, str]:
-    """All of the above in the current language, by key; statuses and channels have a prefix."""
+    """All of the above in the current language, by key; other groups have a prefix."""
     words = {key: str(text) for key, text in SENTENCES.items()}
     for prefix, group in (
         ("channel", CHANNELS),
         ("status", STATUSES),
         ("agent", AGENT_STATUSES),
+        ("copilot", COPILOT),
     ):
         words |= {f"{prefix}.{key}": str(text) for key, text in group.items()}
     return words

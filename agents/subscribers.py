@@ -1,6 +1,7 @@
 """What the agents do when told: consoles show it, and the line is given out."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from agents import push, tasks
@@ -10,6 +11,8 @@ from tickets.events import (
     ConversationChanged,
     ConversationHandedOff,
     ConversationResolved,
+    CopilotEnded,
+    CopilotGrowing,
     MessageChanged,
     MessageReceived,
     ReadMoved,
@@ -63,6 +66,22 @@ def show_read(hint: ReadMoved) -> None:
         public_id, place = found
         frame = {"type": "read", "conversation": str(public_id), "seq": hint.seq}
         push.tell_watchers(hint.conversation_id, place, frame)
+
+
+def show_suggestion_growing(hint: CopilotGrowing) -> None:
+    _tell_who_asked(hint, {"type": "copilot_delta", "text": hint.text})
+
+
+def show_suggestion(hint: CopilotEnded) -> None:
+    _tell_who_asked(hint, {"type": "copilot_end", **hint.suggestion})
+
+
+def _tell_who_asked(hint: CopilotGrowing | CopilotEnded, frame: dict[str, Any]) -> None:
+    """To the consoles of that agent, while they may see the conversation."""
+    if found := _find(hint.conversation_id):
+        public_id, place = found
+        named = {"conversation": str(public_id), "client_id": hint.client_id}
+        push.tell_agent(hint.user_id, frame | named, place)
 
 
 def assign(event: ConversationHandedOff) -> None:

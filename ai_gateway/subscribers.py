@@ -1,8 +1,14 @@
-"""Queues the bot's work."""
+"""Queues the bot's work, and the copilot's."""
 
-from ai_gateway import tasks
+from dataclasses import asdict
+
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from ai_gateway import copilot_socket, tasks
+from ai_gateway.copilot import Problem, Suggestion
 from tickets import told
-from tickets.events import MessageReceived
+from tickets.events import CopilotAsked, MessageReceived
 
 
 def answer(event: MessageReceived) -> None:
@@ -13,3 +19,11 @@ def answer(event: MessageReceived) -> None:
     newest = {one.conversation_id: one.message_id for one in told.of(event) if one.with_bot}
     if newest:
         tasks.answer_messages.delay(sorted(newest.values()))
+
+
+def suggest(hint: CopilotAsked) -> None:
+    """Nobody waits for a suggestion any more that was not begun in time."""
+    try:
+        tasks.suggest_to_agent.apply_async([asdict(hint)], expires=settings.AI_FIRST_TEXT_S)
+    except OperationalError:
+        copilot_socket.end(hint, Suggestion(problem=Problem("failed", "no queue")))

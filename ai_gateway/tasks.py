@@ -1,4 +1,4 @@
-"""The bot's work, off the queues."""
+"""The bot's work and the copilot's, off the queues."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,8 @@ from celery import shared_task
 from celery.signals import worker_shutdown
 from django.utils import timezone
 
-from ai_gateway import answering, loop
+from ai_gateway import answering, copilot_socket, loop
+from tickets.events import CopilotAsked
 
 
 @shared_task(bind=True)
@@ -22,6 +23,16 @@ def answer_messages(self: Any, message_ids: Sequence[int]) -> None:
             async_to_sync(answering.answer_and_close)(message_id)
         else:
             loop.start(answering.answer(message_id), f"answering message {message_id}")
+
+
+@shared_task(bind=True)
+def suggest_to_agent(self: Any, asked: dict[str, Any]) -> None:
+    """Answer an agent's wish, the fields of a CopilotAsked; returns as `answer_messages` does."""
+    wish = CopilotAsked(**asked)
+    if self.request.called_directly or self.request.is_eager:
+        async_to_sync(copilot_socket.answer_and_close)(wish)
+    else:
+        loop.start(copilot_socket.answer(wish), f"a suggestion for {wish.conversation_id}")
 
 
 @shared_task

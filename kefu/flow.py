@@ -21,5 +21,8 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageChanged: [agents.show_message],
     events.TypingStarted: [channels.show_typing, agents.show_typing],
     events.ReplyGrowing: [channels.show_growing, agents.show_growing],
+    events.CopilotAsked: [ai.suggest],
+    events.CopilotGrowing: [agents.show_suggestion_growing],
+    events.CopilotEnded: [agents.show_suggestion],
     events.ReadMoved: [channels.show_read, agents.show_read],
 }

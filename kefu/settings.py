@@ -140,6 +140,7 @@ CELERY_TASK_ROUTES = {
     "tickets.tasks.receive_envelope": {"queue": "intake"},
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
+    "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
     "channels_adapters.tasks.*": {"queue": "delivery"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
@@ -332,6 +333,7 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {}
 AI_BACKENDS = {"openai": "ai_gateway.backends.openai.OpenAI"}
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
+COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 Hints (`Hint`) are for what may be lost: typing, a text that grows, a read mark.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class HandoffReason(StrEnum):
@@ -142,3 +144,35 @@ class ReadMoved(Hint):
     contact_id: int
     by_contact: bool
     seq: int
+
+
+@dataclass(frozen=True)
+class CopilotAsked(Hint):
+    """An agent wants a suggestion; `client_id` is their client's own name for it."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    deed: str
+    draft: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class CopilotGrowing(Hint):
+    """The suggestion so far; the CopilotEnded at the end replaces it."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CopilotEnded(Hint):
+    """The whole suggestion, as REST's `copilot/` answers it."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    suggestion: Mapping[str, Any]

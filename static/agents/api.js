@@ -37,15 +37,42 @@ async function refusal(response) {
   return new Refused(response.status, error.code, error.detail);
 }
 
-/** JSON in, JSON out; raises Refused. */
-export async function call(method, path, body) {
+async function request(method, path, body, signal) {
   const response = await ask(`/api/v1/${path}`, {
     method,
+    signal,
     headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrfToken() },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+/** JSON in, JSON out; raises Refused. */
+export async function call(method, path, body) {
+  const response = await request(method, path, body);
   return response.status === 204 ? null : response.json();
+}
+
+/** JSON in, server-sent events out, as [name, data]; raises Refused, also where the stream breaks off. */
+export async function* events(path, body, signal) {
+  const response = await request("POST", path, body, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Refused(0, "network", "");
+    });
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) yield parsed(block);
+  }
+}
+
+function parsed(block) {
+  const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+  return [fields.event, JSON.parse(fields.data)];
 }
 
 /** HTML that the server rendered; a redirect to the log-in page counts as 401. */

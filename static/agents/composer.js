@@ -72,6 +72,15 @@ export class Composer {
     this.field.setSelectionRange(this.field.value.length, this.field.value.length);
   }
 
+  /** Text in place of all that stands there, or at the cursor. */
+  insert(text, { replace = false } = {}) {
+    const { field } = this;
+    const [start, end] = replace ? [0, field.value.length] : [field.selectionStart, field.selectionEnd];
+    field.setRangeText(text, start, end, "end");
+    this.onInput();
+    field.focus();
+  }
+
   put(text) {
     this.field.value = this.field.value ? `${this.field.value}\n${text}` : text;
     this.onInput();

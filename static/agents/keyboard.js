@@ -10,6 +10,7 @@ export function listen(commands) {
   const alt = {
     KeyJ: "next", KeyK: "previous", KeyU: "nextUnread", Digit1: "mine", Digit2: "unassigned", Digit3: "team", Digit4: "all",
     KeyL: "reply", KeyP: "note", KeyE: "resolve", KeyH: "snooze", KeyM: "claim", KeyT: "transfer", KeyB: "bot", KeyO: "context", KeyS: "status",
+    Enter: "adopt",
   };
   const altShift = { KeyE: "resolveAndNext", KeyO: "reopen", KeyA: "attach" };
   const single = { "?": "help", r: "reply", n: "note", "]": "context" };

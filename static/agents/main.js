@@ -207,7 +207,8 @@ listen({
   status: () => status.toggle(),
   attach: () => find("#attach")?.click(),
   help: () => find("#keys-dialog").showModal(),
-  escape: () => document.body.classList.remove("show-context"),
+  adopt: () => pane.copilot?.adopt(),
+  escape: () => pane.copilot?.escape() || document.body.classList.remove("show-context"),
 });
 
 list.markDrafts();

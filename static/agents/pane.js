@@ -3,6 +3,7 @@
 import { Refused, fragment } from "./api.js";
 import { askSnoozeTime, askTransfer, snoozeTime } from "./actions.js";
 import { Composer } from "./composer.js";
+import { Copilot } from "./copilot.js";
 import { clone, find, findAll, parse, readJSON, show } from "./dom.js";
 import { clock, t } from "./format.js";
 import { applyState, tickQueue } from "./head.js";
@@ -40,6 +41,7 @@ export class Pane {
       root, socket, conversation: data, thread: this.thread,
       onSend: (written) => this.send(written), onDraft: () => this.list.markDrafts(), onResolve: () => this.act("resolve"),
     });
+    this.copilot = new Copilot({ root, conversation: data, composer: this.composer, onSignedOut: () => this.onState("signedout") });
     this.fillSnoozeMenu();
     applyState(root, data, me.username);
     this.thread.subscribe();
@@ -50,9 +52,10 @@ export class Pane {
 
   leave() {
     if (!this.conversation) return;
+    this.copilot.close();
     this.composer.close();
     this.socket.send({ type: "unsubscribe", conversation: this.conversation.id });
-    this.conversation = this.thread = this.tail = this.composer = null;
+    this.conversation = this.thread = this.tail = this.composer = this.copilot = null;
   }
 
   async open(number, { push = true } = {}) {
@@ -162,6 +165,7 @@ export class Pane {
     if (!this.conversation) return;
     this.tail.setOffline(offline);
     this.composer.setOffline(offline);
+    this.copilot.setOffline(offline);
   }
 
   // Doing

@@ -13,6 +13,7 @@ from tickets.models import Conversation, Message
 
 ID = "019abcde-0000-7000-8000-000000000001"
 MESSAGE = {"type": "message", "conversation": ID, "client_id": "c1", "text": "您好"}
+COPILOT = {"type": "copilot", "conversation": ID, "client_id": "c1", "deed": "suggest"}
 
 UNREADABLE = [
     "",
@@ -88,6 +89,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (MESSAGE | {"attachments": [ID] * 11}, "too_large"),
     (MESSAGE | {"attachments": ["x"] * 10_000}, "too_large"),
+    *(
+        (COPILOT | {name: value}, "invalid")
+        for name in ("deed", "language", "draft")
+        for value in (1, [], {}, True)
+    ),
+    *((COPILOT | {name: "x" * 41}, "invalid") for name in ("deed", "language")),
+    *((COPILOT | {"client_id": value}, "invalid") for value in (None, "", 1, "c" * 65)),
+    (COPILOT | {"draft": "x" * 20_001}, "too_large"),
+    (COPILOT | {"conversation": "x"}, "not_found"),
 ]
 
 

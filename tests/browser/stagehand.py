@@ -50,6 +50,15 @@ def rule(**values: Any) -> None:
     AnswerRule.objects.create(**values)
 
 
+def copilot(base_url: str) -> None:
+    """The agents' endpoint, and none for the bot; without an address there is no endpoint."""
+    Endpoint.objects.filter(slug="assistant").delete()
+    if base_url:
+        Endpoint.objects.create(
+            slug="assistant", backend="openai", base_url=base_url, options={"copilot": True}
+        )
+
+
 def _of(inbox: str) -> Conversation:
     """The newest conversation of an inbox: each test has an inbox of its own."""
     return Conversation.objects.filter(inbox__key=inbox).select_related("contact").latest("pk")
@@ -165,7 +174,7 @@ def attempts(endpoint: str) -> list[str]:
 DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
-        seed, inbox, rule, end_sessions, texts, count_conversations, count_contacts,
+        seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
         say, settings_of, api_key, endpoint, attempts,
     )
