@@ -14,6 +14,8 @@ from pathlib import Path
 import opencc
 import yaml
 
+from tickets.text import clean
+
 MAX_TEXT = 500  # characters that are looked at: what is wanted stands at the start or not at all
 
 _CONCEPTS = Path(__file__).parent.parent / "data" / "concepts.yaml"
@@ -28,7 +30,7 @@ def _simplifier() -> opencc.OpenCC:
 
 def normalised(text: str) -> str:
     """Half width, no case, simplified characters."""
-    folded = unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold()
+    folded = unicodedata.normalize("NFKC", clean(text[:MAX_TEXT])).casefold()
     return str(_simplifier().convert(folded))
 
 

@@ -24,7 +24,9 @@ class Intent(models.Model):
         _("标识"),
         max_length=40,
         unique=True,
-        validators=[RegexValidator(r"^[a-z][a-z0-9_]*\Z", _("只用小写字母、数字和下划线，字母开头"))],
+        validators=[
+            RegexValidator(r"^[a-z][a-z0-9_]*\Z", _("只用小写字母、数字和下划线，字母开头"))
+        ],
     )
     name = models.CharField(_("名称"), max_length=60)
     examples = ArrayField(
