@@ -28,6 +28,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
         [
             ("ai_gateway_endpoint", "smart_toy"),
             ("ai_gateway_answerrule", "rule"),
+            ("ai_gateway_intent", "psychology"),
             ("ai_gateway_attempt", "history"),
         ],
     ),

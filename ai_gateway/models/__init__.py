@@ -5,6 +5,7 @@ from ai_gateway.models.attempt import Attempt
 from ai_gateway.models.degrade_policy import DegradePolicy
 from ai_gateway.models.drill import Drill
 from ai_gateway.models.endpoint import Endpoint
+from ai_gateway.models.intent import Intent
 from ai_gateway.models.routing_rule import RoutingRule
 
-__all__ = ["AnswerRule", "Attempt", "DegradePolicy", "Drill", "Endpoint", "RoutingRule"]
+__all__ = ["AnswerRule", "Attempt", "DegradePolicy", "Drill", "Endpoint", "Intent", "RoutingRule"]

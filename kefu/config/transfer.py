@@ -8,7 +8,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from kefu.config import channels, machines, people, routing
+from kefu.config import channels, intents, machines, people, routing
 from kefu.config.reading import Located, Problem
 from kefu.config.spec import Entry, Problems, Spec
 
@@ -22,6 +22,7 @@ SPECS: tuple[Spec, ...] = (
     people.QUICK_REPLIES,
     machines.ENDPOINTS,
     machines.ANSWER_RULES,
+    intents.INTENTS,
     routing.ROUTING_RULES,
     routing.DEGRADE,
 )

@@ -428,6 +428,11 @@ def set_priority(conversation: Conversation, priority: int, *, now: datetime) ->
     _set(conversation, priority=Conversation.Priority(priority), updated_at=now)
 
 
+def set_team(conversation: Conversation, team: Team, *, now: datetime) -> None:
+    """Whose it will be when it is handed off; in a line already, it stands in the team's."""
+    _set(conversation, team=team, updated_at=now)
+
+
 def set_custom(conversation: Conversation, custom: dict[str, Any], *, now: datetime) -> None:
     _set(conversation, custom=custom, updated_at=now)
 
