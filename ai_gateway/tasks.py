@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown
 from django.utils import timezone
 
-from ai_gateway import answering, loop
+from ai_gateway import answering, embeddings, loop
 
 
 @shared_task(bind=True)
@@ -28,6 +28,12 @@ def answer_messages(self: Any, message_ids: Sequence[int]) -> None:
 def answer_unanswered() -> None:
     """What no `ai` worker has answered in time, also when none lives."""
     answering.answer_left_behind(timezone.now())
+
+
+@shared_task
+def embed_articles() -> None:
+    """Vectors for the passages that have none yet; nothing to do without such an endpoint."""
+    async_to_sync(embeddings.embed_new_and_close)()
 
 
 @worker_shutdown.connect

@@ -3,12 +3,13 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import httpx
 
-from ai_gateway import prompts
+from ai_gateway import prompts, quotes
 from ai_gateway.backends import http
 from ai_gateway.backends.openai_reply import HANDOFF_MARK, Reply
 from ai_gateway.errors import EndpointError, ErrorKind
@@ -52,6 +53,10 @@ class OpenAI:
         self._refused: set[str] = set()
 
     async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
+        answer = await self._answer(prompt, tell)
+        return replace(answer, citations=quotes.cited(answer.text, prompt.context))
+
+    async def _answer(self, prompt: Prompt, tell: Tell) -> Answer:
         request = self._request(prompt)
         try:
             return await self._ask(request, tell)
@@ -107,7 +112,9 @@ class OpenAI:
             max_turns=int(options.get("history_turns", prompts.MAX_TURNS)),
             max_chars=int(options.get("history_chars", prompts.MAX_CHARS)),
         )
-        system = str(options.get("system_prompt", SYSTEM_PROMPT))
+        mark = str(options.get("handoff_mark", HANDOFF_MARK))
+        own = str(options.get("system_prompt", SYSTEM_PROMPT))
+        system = "\n\n".join(filter(None, [own, quotes.for_model(prompt.context, mark)]))
         head = [{"role": "system", "content": system}] if system else []
         return head + [{"role": _ROLES[turn.role], "content": turn.text} for turn in turns]
 
