@@ -22,6 +22,7 @@ from ai_gateway.protocol import EndpointConfig, Passage
 log = logging.getLogger(__name__)
 
 LIMIT = 4  # passages that a model is given
+SMOOTH = 10  # passages more than there are: a rare word tells less where there are few
 CANDIDATES = 20  # of each kind of search
 ENOUGH = 0.17  # score of a passage that has to do with the question
 LONG = 12  # terms of the greatest weight: what a question has beyond them is small talk
@@ -87,7 +88,7 @@ _WORDS_SQL = """
   WITH asked AS (SELECT * FROM unnest(%s::text[], %s::float8[]) AS a(term, weight)),
        visible AS (SELECT id FROM ai_gateway_article
                     WHERE enabled AND (inbox_id IS NULL OR inbox_id = %s)),
-       size AS (SELECT count(*) AS chunks FROM ai_gateway_articlechunk
+       size AS (SELECT count(*) + %s AS chunks FROM ai_gateway_articlechunk
                  WHERE article_id IN (SELECT id FROM visible)),
        hit AS (SELECT c.id, a.term, a.weight
                  FROM asked a
@@ -110,7 +111,15 @@ def _by_words(asked: Mapping[str, float], inbox_id: int | None) -> dict[int, flo
     """Chunk -> the share of the question's weight that it holds, from ENOUGH up, best first."""
     if not asked:
         return {}
-    values: list[Any] = [list(asked), list(asked.values()), inbox_id, LONG, ENOUGH, CANDIDATES]
+    values: list[Any] = [
+        list(asked),
+        list(asked.values()),
+        inbox_id,
+        SMOOTH,
+        LONG,
+        ENOUGH,
+        CANDIDATES,
+    ]
     with connection.cursor() as cursor:
         cursor.execute(_WORDS_SQL, values)
         return dict(cursor.fetchall())

@@ -14,16 +14,15 @@ _RUN = re.compile(rf"[{_CJK}]+|[0-9]+|[^\W_0-9{_CJK}]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
 
 # Pairs and words that most questions have, whatever they are about.
-_COMMON = frozenset(
-    (
-        "怎么 么样 什么 为什 如何 可以 以吗 是否 能不 不能 请问 问一 一下 你好 您好 我想 想问 想要 "
-        "我要 我的 你们 我们 他们 这个 那个 有没 没有 是不 不是 需要 多少 多久 多长 哪里 哪些 哪个 "
-        "怎样 知道 告诉 帮我 麻烦 谢谢 的话 个问 问题 时候 现在 一个 还是 或者 如果 因为 所以 但是 "
-        "the a an of to in on at is are was be do does did how what when where which who why can "
-        "could will would should i you he she it we they my your our me and or for with this that "
-        "there have has had not no please if from by as about"
-    ).split()
+_COMMON_WORDS = (
+    "怎么 么样 什么 为什 如何 可以 以吗 是否 能不 不能 请问 问一 一下 你好 您好 我想 想问 想要 "
+    "我要 我的 你们 我们 他们 这个 那个 有没 没有 是不 不是 需要 多少 多久 多长 哪里 哪些 哪个 "
+    "怎样 知道 告诉 帮我 麻烦 谢谢 的话 个问 问题 时候 现在 一个 还是 或者 如果 因为 所以 但是 "
+    "the a an of to in on at is are was be do does did how what when where which who why can "
+    "could will would should i you he she it we they my your our me and or for with this that "
+    "there have has had not no please if from by as about"
 )
+_COMMON = frozenset(_COMMON_WORDS.split())
 COMMON_WEIGHT = 0.1
 SINGLE_WEIGHT = 0.3  # of a digit or letter alone, as in AirPure 3
 _LAST = 200  # terms of a question that are looked for

@@ -25,7 +25,7 @@ _WITH_CONTENT = re.compile(
 )
 _COMMENT = re.compile(r"<!--.*?(-->|\Z)|<!\[CDATA\[|<[!?][^<>]*>", re.DOTALL)
 _ANCHOR = re.compile(
-    r"<a\s[^<>]*?href\s*=\s*[\"']?([^\"'\s<>]*)[\"']?[^<>]*>([^<>]*)</a\s*>", re.IGNORECASE
+    r"<a\s[^<>]*?href\s*=\s*[\"']?([^\"'\s<>]*)[^<>]*>([^<>]*)</a\s*>", re.IGNORECASE
 )
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6])\s*>", re.IGNORECASE)
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:|tel:)[^\s<>]*)>", re.IGNORECASE)
@@ -38,11 +38,11 @@ _TAGS = (
     "slot small source span strike strong style sub summary sup svg table tbody td template "
     "textarea tfoot th thead time title tr track tt u ul var video wbr"
 ).replace(" ", "|")
-_TAG = re.compile(rf"</?(?:{_TAGS})(?:[\s/][^<>]*)?>", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{_TAGS})(?:[\s/]+(?:[A-Za-z@:_][^<>]*)?)?>", re.IGNORECASE)
 # What a browser may still take for the beginning of a tag.
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
 _UNFINISHED = re.compile(r"<[A-Za-z/!?][^<>]{0,400}\Z")
-_LINK = re.compile(r"(!?)\[([^\[\]]*)\]\s*\(\s*<?([^()\s<>]*(?:\s[^()]*)?)>?\s*\)")
+_LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\s{0,3}\(((?:[^()]|\([^()]{0,500}\)){0,2000})\)")
 _REFERENCE = re.compile(r"^[ \t]*\[[^\[\]]+\]:[ \t]*(\S+).*$", re.MULTILINE)
 _SCHEME = re.compile(
     r"(j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t|v\s*b\s*s\s*c\s*r\s*i\s*p\s*t"
@@ -82,6 +82,6 @@ def _without_html(text: str, *, growing: bool) -> str:
 
 def _link(match: re.Match[str]) -> str:
     """A picture would be fetched without being asked for, so it becomes a link."""
-    _picture, words, target = match.groups()
-    target = target.split()[0] if target.split() else ""
+    words, inner = match.groups()
+    target = (inner.split() or [""])[0].strip("<>")
     return f"[{words}]({target})" if is_good_target(target) else words

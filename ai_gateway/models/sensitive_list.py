@@ -55,7 +55,7 @@ class SensitiveList(models.Model):
         return self.name
 
     def clean(self) -> None:
-        if len(self.words) > MOST_WORDS:
+        if len(self.words or ()) > MOST_WORDS:
             raise ValidationError(
                 {"words": _("最多 %(most)s 个词，共有 %(count)s 个")},
                 params={"most": MOST_WORDS, "count": len(self.words)},
