@@ -1,6 +1,6 @@
 """What the bot says, and whether it gives the conversation to people; always with a reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +9,15 @@ from typing import Any
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from ai_gateway import rules
+from ai_gateway import quotes, rules
 from ai_gateway.errors import ErrorKind
-from ai_gateway.protocol import Answer
+from ai_gateway.protocol import Answer, Passage
 from ai_gateway.questions import Question
 from ai_gateway.rule_engine import Match, Rule
 from tickets.events import HandoffReason
 
 MOST_MISSES = 2
+ANSWERS = 0.28  # score from which a passage is an answer by itself
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,20 @@ def of_answer(answer: Answer, source: str) -> Reply:
     return Reply(answer.text, answer.suggested, answer.citations, reason=reason, source=source)
 
 
+def of_passages(passages: Sequence[Passage]) -> Reply | None:
+    """The best passage as the answer, with its source; None where none is good enough."""
+    if not passages or passages[0].score < ANSWERS:
+        return None
+    best = passages[0]
+    return Reply(quotes.snippet(best), (_("转人工"),), quotes.citations([best]))
+
+
 def of_failure(
-    question: Question, now: datetime, told: str = "", kind: ErrorKind | None = None
+    question: Question,
+    now: datetime,
+    told: str = "",
+    kind: ErrorKind | None = None,
+    passages: Sequence[Passage] = (),
 ) -> Reply:
     """Every endpoint failed, the last one by `kind`. What the contact has seen of an answer
     stays, unless its own vendor took it back; people go on.
@@ -93,7 +106,13 @@ def of_failure(
             taken_back = kind == ErrorKind.CONTENT_FILTER
             words = _("抱歉，这个问题我无法回答。") if taken_back else f"{told} ……"
         return Reply(words, reason=HandoffReason.BOT_FAILED, source="")
-    return by_rule(question, now) or Reply(reason=HandoffReason.BOT_FAILED)
+    reply = by_rule(question, now) or _by_passages(question, passages)
+    return reply or Reply(reason=HandoffReason.BOT_FAILED)
+
+
+def _by_passages(question: Question, passages: Sequence[Passage]) -> Reply | None:
+    with _language_of(question):
+        return of_passages(passages)
 
 
 def _language_of(question: Question) -> AbstractContextManager[None]:
@@ -101,16 +120,20 @@ def _language_of(question: Question) -> AbstractContextManager[None]:
     return translation.override("en" if english else "zh-hans")
 
 
-def without_endpoints(question: Question, now: datetime) -> Reply:
+def without_endpoints(question: Question, now: datetime, passages: Sequence[Passage] = ()) -> Reply:
     """What is said where no endpoint could be asked in time, though there may be some."""
     if question.route.team:
         return to_team(question.route.team)
-    return of_failure(question, now) if question.chain else of_nothing(question, now)
+    if question.chain:
+        return of_failure(question, now, passages=passages)
+    return of_nothing(question, now, passages)
 
 
-def of_nothing(question: Question, now: datetime) -> Reply:
-    """No endpoint to ask: a rule's answer, or a miss, and after too many of them people."""
-    reply = by_rule(question, now)
+def of_nothing(question: Question, now: datetime, passages: Sequence[Passage] = ()) -> Reply:
+    """No endpoint to ask: a rule's answer, a passage of the knowledge base, or a miss, and
+    after too many of those people.
+    """
+    reply = by_rule(question, now) or _by_passages(question, passages)
     if reply:
         return reply
     if question.conversation.bot_misses + 1 >= MOST_MISSES:

@@ -30,11 +30,23 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an article. `score` is 0 to 1: how much of the question it holds."""
+
+    title: str
+    text: str
+    url: str = ""
+    score: float = 0.0
+    article_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One question: the text to answer and what was said before, oldest first.
 
     `user` names the contact towards the vendor without telling who it is; `thread` names the
-    conversation, for backends that keep a memory of their own. `system` is the asker's own
+    conversation, for backends that keep a memory of their own. `context` is what the knowledge
+    base has to say, for backends that have none of their own. `system` is the asker's own
     instruction. `uncut` says that the asker chose the history: no window is laid on it.
 
     `passed_on` are fields of a request for OpenAI-compatible endpoints, as they are: `tools`,
@@ -44,6 +56,7 @@ class Prompt:
 
     text: str
     history: tuple[Turn, ...] = ()
+    context: tuple[Passage, ...] = field(default=(), kw_only=True)
     user: str = ""
     thread: str = ""
     system: str = ""
@@ -100,6 +113,7 @@ class EndpointConfig:
     model: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 60.0
+    mask_personal_data: bool = True
 
     def fingerprint(self) -> str:
         """Changes with anything that its backend was built from."""

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown
 from django.utils import timezone
 
-from ai_gateway import answering, copilot_socket, loop
+from ai_gateway import answering, copilot_socket, embeddings, loop
 from tickets.events import CopilotAsked
 
 
@@ -39,6 +39,12 @@ def suggest_to_agent(self: Any, asked: dict[str, Any]) -> None:
 def answer_unanswered() -> None:
     """What no `ai` worker has answered in time, also when none lives."""
     answering.answer_left_behind(timezone.now())
+
+
+@shared_task
+def embed_articles() -> None:
+    """Vectors for the passages that have none yet; nothing to do without such an endpoint."""
+    async_to_sync(embeddings.embed_new_and_close)()
 
 
 @worker_shutdown.connect

@@ -29,6 +29,8 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("ai_gateway_endpoint", "smart_toy"),
             ("ai_gateway_answerrule", "rule"),
             ("ai_gateway_intent", "psychology"),
+            ("ai_gateway_article", "menu_book"),
+            ("ai_gateway_sensitivelist", "block"),
             ("ai_gateway_attempt", "history"),
         ],
     ),

@@ -141,6 +141,7 @@ CELERY_TASK_ROUTES = {
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
+    "ai_gateway.tasks.embed_articles": {"queue": "bulk"},
     "channels_adapters.tasks.*": {"queue": "delivery"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
@@ -155,6 +156,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "ai_gateway.tasks.answer_unanswered",
         "schedule": 3.0,
         "options": {"expires": 3},
+    },
+    "embed-articles": {
+        "task": "ai_gateway.tasks.embed_articles",
+        "schedule": 30.0,
+        "options": {"expires": 30},
     },
     "assign-waiting": {
         "task": "agents.tasks.assign_waiting",

@@ -1,5 +1,12 @@
 """机器人与 AI in the admin, a noun a file."""
 
-from ai_gateway.admin import answer_rules, attempts, endpoints, intents
+from ai_gateway.admin import (
+    answer_rules,
+    articles,
+    attempts,
+    endpoints,
+    intents,
+    sensitive_lists,
+)
 
-__all__ = ["answer_rules", "attempts", "endpoints", "intents"]
+__all__ = ["answer_rules", "articles", "attempts", "endpoints", "intents", "sensitive_lists"]

@@ -44,6 +44,7 @@ class EndpointForm(forms.ModelForm):
             "options",
             "timeout_s",
             "fallbacks",
+            "mask_personal_data",
             "default",
             "enabled",
         ]
@@ -92,7 +93,7 @@ class EndpointAdmin(KefuAdmin):
     fieldsets = (
         (None, {"fields": ("slug", "backend", "base_url", "model", "enabled", "default")}),
         (_("凭据"), {"fields": ("api_key", "clear_key")}),
-        (_("调用"), {"fields": ("options", "timeout_s", "fallbacks")}),
+        (_("调用"), {"fields": ("options", "timeout_s", "fallbacks", "mask_personal_data")}),
         (_("状态"), {"fields": ("shows_state", "health_at")}),
     )
 

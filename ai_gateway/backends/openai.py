@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ai_gateway import prompts
+from ai_gateway import prompts, quotes
 from ai_gateway.backends import http
 from ai_gateway.backends.openai_reply import HANDOFF_MARK, Reply
 from ai_gateway.errors import EndpointError, ErrorKind
@@ -54,6 +54,10 @@ class OpenAI:
         self._refused: set[str] = set()
 
     async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
+        answer = await self._answer(prompt, tell)
+        return replace(answer, citations=quotes.cited(answer.text, prompt.context))
+
+    async def _answer(self, prompt: Prompt, tell: Tell) -> Answer:
         request = self._request(prompt)
         try:
             return _for(prompt, await self._ask(request, tell))
@@ -108,7 +112,12 @@ class OpenAI:
         options = self._config.options
         given = prompt.passed_on.get("messages")
         ours = SYSTEM_PROMPT if not (prompt.system or given) else ""
-        system = [str(options.get("system_prompt", ours)), "" if given else prompt.system]
+        mark = str(options.get("handoff_mark", HANDOFF_MARK))
+        system = [
+            str(options.get("system_prompt", ours)),
+            "" if given else prompt.system,
+            quotes.for_model(prompt.context, mark),
+        ]
         text = "\n\n".join(filter(None, system))
         head = [{"role": "system", "content": text}] if text else []
         return head + (list(given) if given else self._turns(prompt))

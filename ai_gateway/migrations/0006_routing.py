@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ai_gateway', '0002_chinese_names'),
+        ('ai_gateway', '0005_knowledge'),
         ('tickets', '0005_chinese_names'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

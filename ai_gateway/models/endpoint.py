@@ -66,6 +66,11 @@ class Endpoint(models.Model):
         blank=True,
         help_text=_("按顺序，写标识"),
     )
+    mask_personal_data = models.BooleanField(
+        _("隐去个人信息"),
+        default=True,
+        help_text=_("手机号、身份证、银行卡、邮箱以占位符发给对方，回答里再换回来"),
+    )
     default = models.BooleanField(_("默认"), default=False)
     enabled = models.BooleanField(_("启用"), default=True)
     health = models.CharField(
@@ -118,4 +123,5 @@ class Endpoint(models.Model):
             model=self.model,
             options=self.options,
             timeout_s=self.timeout_s,
+            mask_personal_data=self.mask_personal_data,
         )

@@ -12,6 +12,7 @@ from tickets.models import BusinessHours, Inbox
 from tickets.services import configuration
 
 _ENDPOINT = ("backend", "base_url", "model", "options", "timeout_s", "fallbacks")
+_ENDPOINT_FLAGS = ("mask_personal_data", "default", "enabled")
 
 
 def _apply_endpoint(entry: Entry) -> None:
@@ -25,7 +26,7 @@ def _apply_endpoint(entry: Entry) -> None:
         credentials.setdefault("api_key", "")
     elif key is not None:
         credentials = {**credentials, "api_key": key} if key else {}
-    values = entry.take(*_ENDPOINT, "default", "enabled")
+    values = entry.take(*_ENDPOINT, *_ENDPOINT_FLAGS)
     configuration.store(endpoint, **values, credentials=credentials)
 
 
@@ -51,7 +52,7 @@ def _export_endpoints() -> list[dict[str, Any]]:
         if "api_key" in row.credentials:
             entry["api_key"] = variable(row.slug, "api_key")
         entry |= {name: getattr(row, name) for name in ("model", "options", "timeout_s")}
-        entry |= {name: getattr(row, name) for name in ("fallbacks", "default", "enabled")}
+        entry |= {name: getattr(row, name) for name in ("fallbacks", *_ENDPOINT_FLAGS)}
         exported.append(entry)
     return exported
 
@@ -73,6 +74,7 @@ ENDPOINTS = Spec(
         options=readers.mapping,
         timeout_s=readers.seconds(1, 600),
         fallbacks=readers.words(40, readers.slug),
+        mask_personal_data=readers.flag,
         default=readers.flag,
         enabled=readers.flag,
     ),

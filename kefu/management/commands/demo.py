@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
-from kefu.demo import configuration, conversations, people
+from kefu.demo import articles, configuration, conversations, people
 
 
 class Command(BaseCommand):
@@ -22,6 +22,7 @@ class Command(BaseCommand):
         kept = people.load(path)
         with transaction.atomic():
             inboxes = configuration.install()
+            articles.install()
             passwords = people.install(kept)
             key = people.api_key(kept)
             written = conversations.install(inboxes, now=timezone.now())
