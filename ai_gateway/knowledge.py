@@ -1,6 +1,6 @@
 """What the knowledge base has to say to a question: passages, the best first.
 
-Passages are found by their terms (`ai_gateway.terms`). A passage's score is the share of the
+Passages are found by their terms (`ai_gateway.search_terms`). A passage's score is the share of the
 question's weight that it holds, where a term weighs more the fewer passages have it: so the
 score has a fixed scale, and nonsense finds nothing. Where an embedding endpoint and pgvector
 are there, what is near in meaning is found too, and both lists become one by their ranks.
