@@ -161,6 +161,13 @@ def api_key(scopes: list[str] | None = None, per_minute: int = 1_000_000) -> str
     return api_keys.create(name="program", scopes=wanted, per_minute=per_minute)[1]
 
 
+def converse(inbox: str, text: str) -> str:
+    """A contact's conversation, begun by a message; its id."""
+    row = Inbox.objects.get(key=inbox)
+    made = factories.conversation(factories.identity(row), text=text, now=timezone.now())
+    return str(made.public_id)
+
+
 def endpoint(slug: str, **values: Any) -> None:
     Endpoint.objects.update_or_create(slug=slug, defaults={"backend": "openai", **values})
 
@@ -176,7 +183,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, api_key, endpoint, attempts,
+        say, settings_of, api_key, converse, endpoint, attempts,
     )
 }  # fmt: skip
 

@@ -24,8 +24,8 @@ class Settings:
 
     url: str
     api_key: str = field(repr=False)
-    retries: int = RETRIES
-    timeout: httpx.Timeout | float = TIMEOUT
+    retries: int
+    timeout: httpx.Timeout | float
 
     @classmethod
     def of(
