@@ -155,9 +155,7 @@ class AIBackend(Protocol):
 class TakesFeedback(Protocol):
     """A backend whose vendor wants to hear what people thought of an answer."""
 
-    async def feedback(
-        self, memory: Mapping[str, str], message_id: str, good: bool | None
-    ) -> None:
+    async def feedback(self, memory: Mapping[str, str], message_id: str, good: bool | None) -> None:
         """Tell it; None takes back what was told. Both come from the answer in question.
 
         Raises EndpointError.

@@ -330,7 +330,12 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {}
-AI_BACKENDS = {"openai": "ai_gateway.backends.openai.OpenAI"}
+AI_BACKENDS = {
+    "coze": "ai_gateway.backends.coze.Coze",
+    "dify": "ai_gateway.backends.dify.Dify",
+    "fastgpt": "ai_gateway.backends.fastgpt.FastGPT",
+    "openai": "ai_gateway.backends.openai.OpenAI",
+}
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 

@@ -44,9 +44,13 @@ def _newest(turns: Sequence[Turn]) -> list[Turn]:
     return kept
 
 
+def told(turns: Sequence[Turn]) -> str:
+    """Those turns as lines, each with who said it."""
+    return "\n".join(f"{_NAMES[turn.role]}：{turn.text}" for turn in turns)
+
+
 def in_front_of(text: str, turns: Sequence[Turn]) -> str:
     """The question, with those turns as a digest before it."""
     if not turns:
         return text
-    said = "\n".join(f"{_NAMES[turn.role]}：{turn.text}" for turn in turns)
-    return f"【此前的对话】\n{said}\n\n【客户现在的问题】\n{text}"
+    return f"【此前的对话】\n{told(turns)}\n\n【客户现在的问题】\n{text}"

@@ -68,7 +68,9 @@ class OpenAI:
         except EndpointError as error:
             if error.kind != ErrorKind.CONTEXT_LENGTH or not prompt.history:
                 raise
-            half = dataclasses.replace(prompt, history=prompt.history[(len(prompt.history) + 1) // 2 :])
+            half = dataclasses.replace(
+                prompt, history=prompt.history[(len(prompt.history) + 1) // 2 :]
+            )
             return await self._answer(half, tell)
 
     async def _answer(self, prompt: Prompt, tell: Tell) -> Answer:
