@@ -9,6 +9,7 @@ from celery.signals import worker_shutdown
 from django.utils import timezone
 
 from ai_gateway import answering, loop
+from ai_gateway.services import threads
 
 
 @shared_task(bind=True)
@@ -28,6 +29,12 @@ def answer_messages(self: Any, message_ids: Sequence[int]) -> None:
 def answer_unanswered() -> None:
     """What no `ai` worker has answered in time, also when none lives."""
     answering.answer_left_behind(timezone.now())
+
+
+@shared_task
+def forget_threads() -> None:
+    """What vendors remember of conversations that rest."""
+    threads.forget_expired(timezone.now())
 
 
 @worker_shutdown.connect

@@ -29,6 +29,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("ai_gateway_endpoint", "smart_toy"),
             ("ai_gateway_answerrule", "rule"),
             ("ai_gateway_attempt", "history"),
+            ("ai_gateway_thread", "memory"),
         ],
     ),
     (_("内容"), [("agents_quickreply", "bolt"), ("tickets_label", "label")]),

@@ -175,6 +175,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 900},
     },
+    "forget-threads": {
+        "task": "ai_gateway.tasks.forget_threads",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,
