@@ -26,9 +26,7 @@ def recall_many(
 ) -> dict[str, dict[str, str]]:
     """The same for several endpoints in one query: every slug has its entry."""
     wanted = list(slugs)
-    threads = Thread.objects.alive(now).filter(
-        conversation_id=conversation_id, endpoint__in=wanted
-    )
+    threads = Thread.objects.alive(now).filter(conversation_id=conversation_id, endpoint__in=wanted)
     found = dict(threads.values_list("endpoint", "memory"))
     return {slug: found.get(slug, {}) for slug in wanted}
 
