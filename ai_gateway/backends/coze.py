@@ -72,17 +72,19 @@ class Coze:
     # Bots and chatflows ---------------------------------------------------------------------
 
     async def _chat(self, prompt: Prompt, conversation_id: str, tell: Tell) -> Answer:
+        options = self._config.options
         body = {
             "stream": self._streams,
             "user_id": prompt.user or "kefu",
             "auto_save_history": self._keeps,
             "additional_messages": self._messages(prompt, conversation_id),
-            **self._passed_on("bot_id", "custom_variables", "parameters"),
+            **self._ids("bot_id"),
+            **{n: options[n] for n in ("custom_variables", "parameters") if options.get(n)},
         }
         path, params = CHAT, {"conversation_id": conversation_id} if conversation_id else {}
         if self._mode == "chatflow":
             path, params = CHATFLOW, {}
-            body |= self._passed_on("workflow_id", "app_id")
+            body |= self._ids("workflow_id", "app_id")
             body |= {"conversation_id": conversation_id} if conversation_id else {}
         answer = await self._ask(path, body, tell, params=params, conversation_id=conversation_id)
         if answer.finish == "pending" or not (self._streams or answer.text):
@@ -149,13 +151,14 @@ class Coze:
     async def _run(self, prompt: Prompt, tell: Tell) -> Answer:
         """Run the workflow; one that had asked something goes on with what was said to it."""
         event_id = prompt.memory.get("event_id")
-        body = self._passed_on("workflow_id", "bot_id", "app_id")
+        body = self._ids("workflow_id", "bot_id", "app_id")
         if event_id:
+            kind = prompt.memory.get("interrupt_type", "")
             body = {
                 "workflow_id": body.get("workflow_id"),
                 "event_id": event_id,
                 "resume_data": prompt.text,
-                "interrupt_type": int(prompt.memory.get("interrupt_type") or 0),
+                "interrupt_type": int(kind) if kind.isdecimal() else kind,
             }
             return await self._step(RESUME, body, tell)
         given = self._config.options.get("parameters")
@@ -209,9 +212,10 @@ class Coze:
             retry_after_s=http.retry_after_s(response.headers),
         )
 
-    def _passed_on(self, *names: str) -> dict[str, Any]:
+    def _ids(self, *names: str) -> dict[str, Any]:
+        """Strings of 19 digits, also where a file has them as numbers."""
         options = self._config.options
-        return {name: options[name] for name in names if options.get(name)}
+        return {name: str(options[name]) for name in names if options.get(name)}
 
     async def _call(self, method: str, path: str, *, json: Any = None) -> None:
         """A small call beside the answer. Raises EndpointError."""

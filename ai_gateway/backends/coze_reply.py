@@ -10,7 +10,16 @@ from typing import Any
 from ai_gateway.backends import meaning
 from ai_gateway.backends.coze_errors import classify
 from ai_gateway.backends.meaning import Meaning
-from ai_gateway.backends.reply import Reply, as_object, counted, decoded, interrupted, objects
+from ai_gateway.backends.reply import (
+    Reply,
+    as_object,
+    citation,
+    counted,
+    decoded,
+    interrupted,
+    objects,
+    string,
+)
 from ai_gateway.backends.text import Pieces, clean
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, ToolCall, Usage
@@ -87,7 +96,7 @@ class CozeReply(Reply):
             # Some versions send the error alone.
             error = chat.get("last_error") or chat
             self._fail(classify(self._status, error))
-        self._finish = _FINISH.get(state, state)
+        self._finish = _FINISH.get(state, clean(state))
         if self._finish == "requires_action":
             action = as_object(chat.get("required_action"))
             calls = as_object(action.get("submit_tool_outputs")).get("tool_calls")
@@ -95,30 +104,30 @@ class CozeReply(Reply):
 
     def _note_ids(self, conversation_id: Any, chat_id: Any) -> None:
         if conversation_id and not self._conversation_id:
-            self._conversation_id = str(conversation_id)
+            self._conversation_id = clean(str(conversation_id))
             if self._asked_in not in ("", self._conversation_id):
                 # coze-studio opens a new conversation where it does not know the one named.
                 changed = EndpointError(ErrorKind.CONVERSATION_NOT_FOUND, "conversation_changed")
                 self._fail(changed)
         if chat_id and not self._chat_id:
-            self._chat_id = str(chat_id)
+            self._chat_id = clean(str(chat_id))
 
     def _take_delta(self, message: dict[str, Any]) -> None:
         self._note_ids(message.get("conversation_id"), message.get("chat_id"))
         if message.get("type") == "answer":
-            key = str(message.get("id"))
-            self._answers.setdefault(key, Pieces()).add(_string(message.get("content")))
-            thought = _string(message.get("reasoning_content"))
+            key = clean(str(message.get("id")))
+            self._answers.setdefault(key, Pieces()).add(string(message.get("content")))
+            thought = string(message.get("reasoning_content"))
             self._reasoning.setdefault(key, Pieces()).add(thought)
 
     def _take_message(self, message: dict[str, Any]) -> None:
         """A whole message: it stands in place of its deltas."""
         self._note_ids(message.get("conversation_id"), message.get("chat_id"))
-        key, content = str(message.get("id")), _string(message.get("content"))
+        key, content = clean(str(message.get("id"))), string(message.get("content"))
         kind = message.get("type")
         if kind == "answer":
             self._answers[key] = _whole(content)
-            if thought := _string(message.get("reasoning_content")):
+            if thought := string(message.get("reasoning_content")):
                 self._reasoning[key] = _whole(thought)
         if kind == "answer" or key in self._heard:
             return
@@ -140,8 +149,8 @@ class CozeReply(Reply):
             self._finish = "requires_action"
             wants = as_object(payload.get("interrupt_data"))
             self.interrupt = {
-                "event_id": str(wants.get("event_id") or ""),
-                "interrupt_type": str(wants.get("type") or ""),
+                "event_id": clean(str(wants.get("event_id") or "")),
+                "interrupt_type": clean(str(wants.get("type") or "")),
             }
         else:
             self._finish = "stop"
@@ -150,7 +159,7 @@ class CozeReply(Reply):
         """A piece of what a node says; once it has finished, it begins anew."""
         node = str(payload.get("node_title"))
         key = self._speaking.setdefault(node, f"{node} {len(self._answers)}")
-        self._answers.setdefault(key, Pieces()).add(_string(payload.get("content")))
+        self._answers.setdefault(key, Pieces()).add(string(payload.get("content")))
         if payload.get("node_is_finish"):
             del self._speaking[node]
 
@@ -158,7 +167,7 @@ class CozeReply(Reply):
         if not isinstance(body, dict):
             self._fail(EndpointError(ErrorKind.BAD_RESPONSE, self._status, "no object"))
             return
-        self._log_id = _string(as_object(body.get("detail")).get("logid"))
+        self._log_id = clean(string(as_object(body.get("detail")).get("logid")))
         data = body.get("data")
         if self._status >= 400 or str(body.get("code") or 0) != "0":
             self._fail(classify(self._status, body, retry_after_s=self._retry_after_s))
@@ -242,10 +251,6 @@ class CozeReply(Reply):
         return found
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _whole(text: str) -> Pieces:
     pieces = Pieces()
     pieces.add(text)
@@ -254,7 +259,7 @@ def _whole(text: str) -> Pieces:
 
 def _tool(call: Mapping[str, Any]) -> ToolCall:
     arguments = decoded(call.get("arguments"))
-    return ToolCall(str(call.get("name") or ""), meaning.cleaned(arguments))
+    return ToolCall(clean(str(call.get("name") or "")), meaning.cleaned(arguments))
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage | None:
@@ -270,12 +275,10 @@ def _citations(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for chunk in objects(as_object(decoded(content.get("data"))).get("chunks")):
         meta = as_object(chunk.get("meta"))
         document, dataset = as_object(meta.get("document")), as_object(meta.get("dataset"))
-        yield meaning.cleaned(
-            {
-                "title": document.get("name"),
-                "content": chunk.get("slice"),
-                "score": chunk.get("score"),
-                "document_id": document.get("id"),
-                "dataset_id": dataset.get("id"),
-            }
+        yield citation(
+            document.get("name"),
+            chunk.get("slice"),
+            chunk.get("score"),
+            document.get("id"),
+            dataset.get("id"),
         )

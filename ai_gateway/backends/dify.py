@@ -9,6 +9,7 @@ import httpx
 from ai_gateway.backends import digest, exchange, http
 from ai_gateway.backends.dify_errors import classify
 from ai_gateway.backends.dify_reply import DifyReply
+from ai_gateway.backends.reply import as_object, strings
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, EndpointConfig, File, Prompt, Tell
 
@@ -128,9 +129,7 @@ class Dify:
             # 400: the app has them switched off, so don't ask again.
             self._suggests = error.kind != ErrorKind.INVALID_REQUEST
             return ()
-        listed = body.get("data") if isinstance(body, dict) else None
-        questions = listed if isinstance(listed, list) else []
-        return tuple(question for question in questions if isinstance(question, str) and question)
+        return strings(as_object(body).get("data"))
 
     async def _call(
         self,

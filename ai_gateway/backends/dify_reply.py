@@ -10,7 +10,16 @@ from typing import Any
 from ai_gateway.backends import meaning
 from ai_gateway.backends.dify_errors import classify
 from ai_gateway.backends.meaning import Meaning
-from ai_gateway.backends.reply import Reply, as_object, counted, decoded, interrupted, objects
+from ai_gateway.backends.reply import (
+    Reply,
+    as_object,
+    citation,
+    counted,
+    decoded,
+    interrupted,
+    objects,
+    string,
+)
 from ai_gateway.backends.text import Pieces, clean
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, File, ToolCall, Usage
@@ -49,7 +58,7 @@ class DifyReply(Reply):
             return
         for key in ("conversation_id", "message_id", "task_id"):
             if value := payload.get(key):
-                self._ids.setdefault(key, str(value))
+                self._ids.setdefault(key, clean(str(value)))
         kind = str(payload.get("event") or "")
         self._waits = self._waits or kind in _WAITS
         if take := _EVENTS.get(kind):
@@ -58,26 +67,26 @@ class DifyReply(Reply):
     def _take_message(self, payload: dict[str, Any]) -> None:
         if self._by_agent:  # an agent's closing message holds the whole text
             self._text = Pieces()
-        self._text.add(_string(payload.get("answer")))
+        self._text.add(string(payload.get("answer")))
 
     def _take_agent_message(self, payload: dict[str, Any]) -> None:
         self._by_agent = True
-        self._text.add(_string(payload.get("answer")))
+        self._text.add(string(payload.get("answer")))
 
     def _take_message_replace(self, payload: dict[str, Any]) -> None:
         self._text = Pieces()
-        self._text.add(_string(payload.get("answer")))
+        self._text.add(string(payload.get("answer")))
         self._moderated = self._moderated or payload.get("reason") == "output_moderation"
 
     def _take_text_chunk(self, payload: dict[str, Any]) -> None:
-        self._text.add(_string(as_object(payload.get("data")).get("text")))
+        self._text.add(string(as_object(payload.get("data")).get("text")))
 
     def _take_text_replace(self, payload: dict[str, Any]) -> None:
         self._text = Pieces()
         self._take_text_chunk(payload)
 
     def _take_reasoning_chunk(self, payload: dict[str, Any]) -> None:
-        self._reasoning.add(_string(as_object(payload.get("data")).get("reasoning")))
+        self._reasoning.add(string(as_object(payload.get("data")).get("reasoning")))
 
     def _take_agent_thought(self, payload: dict[str, Any]) -> None:
         self._thoughts[str(payload.get("id"))] = payload  # sent again as it grows
@@ -111,12 +120,12 @@ class DifyReply(Reply):
         self._fail(classify(status if isinstance(status, int) else 500, payload))
 
     def _keep_file(self, file: dict[str, Any]) -> None:
-        url = _string(file.get("url") or file.get("remote_url"))
+        url = clean(string(file.get("url") or file.get("remote_url")))
         if url and url not in {kept.url for kept in self._files}:
-            name = _string(file.get("filename"))
+            name = clean(string(file.get("filename")))
             # What `message_file` brings is a picture: Dify knows no other kind there.
             kind = file.get("mime_type") or ("image/*" if file.get("type") == "image" else "")
-            self._files.append(File(url, name, _string(kind)))
+            self._files.append(File(url, name, string(kind)))
 
     def _read(self, body: Any) -> None:
         if self._status >= 400:
@@ -173,7 +182,7 @@ class DifyReply(Reply):
             wants_handoff=meant.wants_handoff or self._is_marked(raw),
             usage=_usage(usage),
             cost=_price(usage.get("total_price")),
-            currency=_string(usage.get("currency")),
+            currency=clean(string(usage.get("currency"))),
             citations=tuple(self._citations()),
             tools=tuple(self._tools()),
             files=tuple(self._files),
@@ -204,22 +213,15 @@ class DifyReply(Reply):
 
     def _citations(self) -> Iterator[dict[str, Any]]:
         for source in objects(self._metadata.get("retriever_resources")):
-            yield meaning.cleaned(
-                {
-                    "title": source.get("document_name"),
-                    "content": source.get("content"),
-                    "score": source.get("score"),
-                    "document_id": source.get("document_id"),
-                    "dataset_id": source.get("dataset_id"),
-                }
-            )
+            names = ("document_name", "content", "score", "document_id", "dataset_id")
+            yield citation(*(source.get(name) for name in names))
 
     def _tools(self) -> Iterator[ToolCall]:
         for thought in self._thoughts.values():
             given = decoded(thought.get("tool_input") or "{}")
-            for name in filter(None, _string(thought.get("tool")).split(";")):
+            for name in filter(None, string(thought.get("tool")).split(";")):
                 own = given.get(name, given) if isinstance(given, dict) else given
-                yield ToolCall(name, meaning.cleaned(own))
+                yield ToolCall(clean(name), meaning.cleaned(own))
 
 
 # What is not named here tells of progress, or is not known yet.
@@ -239,16 +241,13 @@ _EVENTS: dict[str, Callable[[DifyReply, dict[str, Any]], None]] = {
 }
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _usage(usage: Mapping[str, Any]) -> Usage | None:
     return counted(*(usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total")))
 
 
 def _price(value: Any) -> float | None:
+    """Prices are strings."""
     try:
-        return float(value) if value is not None else None
-    except (TypeError, ValueError):
+        return meaning.finite(float(value)) if isinstance(value, str | int | float) else None
+    except (ValueError, OverflowError):
         return None

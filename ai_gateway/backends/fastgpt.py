@@ -10,6 +10,7 @@ import httpx
 from ai_gateway.backends import digest, exchange, http
 from ai_gateway.backends.fastgpt_errors import classify
 from ai_gateway.backends.fastgpt_reply import FastGPTReply
+from ai_gateway.backends.reply import as_object, strings
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
 
@@ -124,8 +125,7 @@ class FastGPT:
             )
         except EndpointError:  # the answer is whole without them
             return ()
-        questions = listed if isinstance(listed, list) else []
-        return tuple(question for question in questions if isinstance(question, str) and question)
+        return strings(listed)
 
     async def _call(
         self, path: str, body: dict[str, str], *, within_s: float = exchange.STOP_S
@@ -139,8 +139,7 @@ class FastGPT:
             headers=http.bearer(self._config),
             config=dataclasses.replace(self._config, timeout_s=within_s),
         ) as response:
-            answer = await http.document(response)
-            answer = answer if isinstance(answer, dict) else {}
+            answer = as_object(await http.document(response))
             if response.is_error or answer.get("code") not in (200, None):
                 raise classify(response.status_code, answer)
             return answer.get("data")

@@ -10,7 +10,16 @@ from typing import Any
 from ai_gateway.backends import meaning
 from ai_gateway.backends.fastgpt_errors import classify
 from ai_gateway.backends.meaning import Meaning
-from ai_gateway.backends.reply import Reply, as_object, counted, decoded, interrupted, objects
+from ai_gateway.backends.reply import (
+    Reply,
+    as_object,
+    citation,
+    counted,
+    decoded,
+    interrupted,
+    objects,
+    string,
+)
 from ai_gateway.backends.text import Pieces, clean
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, ToolCall, Usage
@@ -60,14 +69,14 @@ class FastGPTReply(Reply):
             self._take_question(as_object(payload.get("interactive")))
 
     def _chunk(self, payload: dict[str, Any]) -> None:
-        self._id = self._id or str(payload.get("id") or "") or None
+        self._id = self._id or clean(str(payload.get("id") or "")) or None
         for choice in objects(payload.get("choices")):
             # A blocking body has `message` where a stream has `delta`.
             said = as_object(choice.get("delta") or choice.get("message"))
             self._take_content(said.get("content"))
             if isinstance(thought := said.get("reasoning_content"), str):
                 self._reasoning.add(thought)
-            self._finish = choice.get("finish_reason") or self._finish
+            self._finish = clean(string(choice.get("finish_reason"))) or self._finish
 
     def _take_content(self, content: Any) -> None:
         if isinstance(content, str):
@@ -94,7 +103,7 @@ class FastGPTReply(Reply):
         options = objects(params.get("userSelectOptions"))
         self._choices = tuple(clean(str(option.get("value") or "")) for option in options)
         if not self._text.text:
-            self._text.add(_string(params.get("description")))
+            self._text.add(string(params.get("description")))
 
     def _read(self, body: Any) -> None:
         if self._status >= 400:
@@ -143,7 +152,7 @@ class FastGPTReply(Reply):
             citations=tuple(_citations(self._nodes)),
             choices=self._choices,
             tools=tuple(
-                ToolCall(tool["name"], meaning.cleaned(decoded(tool["params"] or "{}")))
+                ToolCall(clean(tool["name"]), meaning.cleaned(decoded(tool["params"] or "{}")))
                 for tool in self._tools.values()
             ),
             finish="requires_action" if self._asks else self._finish or "stop",
@@ -175,12 +184,8 @@ class FastGPTReply(Reply):
         return by_text if said else Meaning(slots=slots)
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _inner_text(value: Any) -> str:
-    return value if isinstance(value, str) else _string(as_object(value).get("content"))
+    return value if isinstance(value, str) else string(as_object(value).get("content"))
 
 
 def _all(nodes: list[Node]) -> Iterator[Node]:
@@ -204,18 +209,15 @@ def _citations(nodes: list[Node]) -> Iterator[dict[str, Any]]:
     for node in _all(nodes):
         for quote in objects(node.get("quoteList")):
             texts = (quote.get("q"), quote.get("a"))
-            yield meaning.cleaned(
-                {
-                    "title": quote.get("sourceName"),
-                    "content": "\n".join(t for t in texts if isinstance(t, str) and t),
-                    "score": _score(quote.get("score")),
-                    "document_id": quote.get("collectionId"),
-                    "dataset_id": quote.get("datasetId"),
-                }
+            yield citation(
+                quote.get("sourceName"),
+                "\n".join(text for text in texts if isinstance(text, str) and text),
+                _score(quote.get("score")),
+                quote.get("collectionId"),
+                quote.get("datasetId"),
             )
 
 
-def _score(score: Any) -> float | None:
+def _score(score: Any) -> Any:
     """A list of scores by kind; in older versions a number."""
-    value = score if isinstance(score, int | float) else None
-    return next((s["value"] for s in objects(score) if "value" in s), value)
+    return next((s["value"] for s in objects(score) if "value" in s), score)

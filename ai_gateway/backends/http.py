@@ -123,7 +123,7 @@ async def document(response: httpx.Response) -> Any:
     raw = b"".join([chunk async for chunk in chunks(response)])
     try:
         return codec.loads(raw.decode("utf-8-sig", "replace"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

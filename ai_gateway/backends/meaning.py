@@ -6,6 +6,7 @@ allowed; anything else counts as none).
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from ai_gateway.backends.text import clean
 
 HANDOFF_MARK = "[转人工]"
+MOST_DEPTH = 50  # of lists and objects in each other
 _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _TEXT_KEYS = ("answer", "reply", "text", "output", "result")
@@ -36,7 +38,7 @@ def reported(said: Mapping[str, Any], source: str, options: Mapping[str, Any]) -
         intent=intent,
         source=source if intent else "",
         slots=slots if isinstance(slots, dict) else {},
-        confidence=float(confidence) if isinstance(confidence, int | float) else None,
+        confidence=finite(confidence),
         wants_handoff=said.get("handoff") is True,
     )
 
@@ -63,7 +65,7 @@ def object_in(text: str) -> dict[str, Any]:
     for candidate in (inner, _TRAILING_COMMA.sub(r"\1", inner)):
         try:
             said = json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         return cleaned(said) if isinstance(said, dict) else {}
     return {}
@@ -75,10 +77,23 @@ def text_in(said: Mapping[str, Any]) -> str:
     return next((value for value in values if isinstance(value, str) and value), "")
 
 
-def cleaned(value: Any) -> Any:
-    """A JSON value whose strings the database can hold."""
+def finite(value: Any) -> float | None:
+    """A number that JSON and the database can hold."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def cleaned(value: Any, *, depth: int = MOST_DEPTH) -> Any:
+    """A JSON value that the database can hold: no NUL, no NaN, no abyss."""
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, float):
+        return finite(value)
+    if depth <= 0 and isinstance(value, dict | list):
+        return None
     if isinstance(value, dict):
-        return {clean(str(name)): cleaned(inner) for name, inner in value.items()}
-    return [cleaned(inner) for inner in value] if isinstance(value, list) else value
+        return {clean(str(name)): cleaned(v, depth=depth - 1) for name, v in value.items()}
+    return [cleaned(v, depth=depth - 1) for v in value] if isinstance(value, list) else value

@@ -7,8 +7,8 @@ from ai_gateway.backends import meaning
 from ai_gateway.backends.meaning import HANDOFF_MARK, Meaning
 from ai_gateway.backends.openai_errors import classify, classify_event
 from ai_gateway.backends.reply import Reply as BaseReply
-from ai_gateway.backends.reply import as_object, counted, decoded, interrupted, objects
-from ai_gateway.backends.text import Pieces
+from ai_gateway.backends.reply import as_object, counted, decoded, interrupted, objects, string
+from ai_gateway.backends.text import Pieces, clean
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, ToolCall, Usage
 
@@ -50,7 +50,7 @@ class Reply(BaseReply):
             self.bad_events += 1
 
     def _chunk(self, payload: dict[str, Any]) -> None:
-        self._id = self._id or payload.get("id")
+        self._id = self._id or clean(str(payload.get("id") or "")) or None
         if payload.get("error"):
             self._fail(classify_event(payload, vendor=self._vendor))
             return
@@ -58,7 +58,7 @@ class Reply(BaseReply):
         for choice in objects(payload.get("choices")):
             # A blocking body has `message` where a stream has `delta`.
             self._delta(as_object(choice.get("delta") or choice.get("message")))
-            self._finish = choice.get("finish_reason") or self._finish
+            self._finish = clean(string(choice.get("finish_reason"))) or self._finish
 
     def _delta(self, delta: dict[str, Any]) -> None:
         for key in ("content", "refusal"):
@@ -72,7 +72,7 @@ class Reply(BaseReply):
             tool = self._tools.setdefault(
                 index if isinstance(index, int) else position, {"name": "", "arguments": ""}
             )
-            function = piece.get("function") or {}
+            function = as_object(piece.get("function"))
             tool["name"] = tool["name"] or str(function.get("name") or "")
             tool["arguments"] += str(function.get("arguments") or "")
 
@@ -142,4 +142,4 @@ class Reply(BaseReply):
 
     def _tool_calls(self) -> Iterator[ToolCall]:
         for _index, tool in sorted(self._tools.items()):
-            yield ToolCall(tool["name"], meaning.cleaned(decoded(tool["arguments"] or "{}")))
+            yield ToolCall(clean(tool["name"]), meaning.cleaned(decoded(tool["arguments"] or "{}")))

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_gateway.backends import sse
-from ai_gateway.backends.meaning import HANDOFF_MARK
-from ai_gateway.backends.text import without_mark, without_thinking
+from ai_gateway.backends.meaning import HANDOFF_MARK, finite
+from ai_gateway.backends.text import clean, without_mark, without_thinking
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, Usage
 
@@ -97,7 +97,7 @@ class Reply:
             return
         try:
             payload = json.loads(data) if data else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             payload = None
         if isinstance(payload, dict | list):
             self._event(event.name, payload)
@@ -150,7 +150,7 @@ class Reply:
         try:
             # A refusal may come without a word: then its status says it all.
             body = json.loads(raw.decode("utf-8-sig", "replace")) if raw.strip() else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             self._fail(EndpointError(ErrorKind.BAD_RESPONSE, self._status, "not JSON"))
             return
         self._read(body)
@@ -190,8 +190,31 @@ def decoded(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
+
+
+def string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def strings(value: Any) -> tuple[str, ...]:
+    """The texts of a list, fit to be stored; empty for anything else."""
+    texts = (clean(string(text)) for text in (value if isinstance(value, list) else ()))
+    return tuple(text for text in texts if text)
+
+
+def citation(
+    title: Any, content: Any, score: Any, document_id: Any, dataset_id: Any
+) -> dict[str, Any]:
+    """A source of the answer, whatever its vendor calls the parts."""
+    return {
+        "title": clean(string(title)),
+        "content": clean(string(content)),
+        "score": finite(score),
+        "document_id": clean(string(document_id)),
+        "dataset_id": clean(string(dataset_id)),
+    }
 
 
 def counted(prompt: Any, completion: Any, total: Any = None) -> Usage | None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from django.db.models import F
 
+from ai_gateway.backends.text import clean
 from ai_gateway.models import Endpoint, Thread
 
 MEMORY_HOURS = 24.0
 MOST_HOURS = 24.0 * 366
+MOST_CHARS = 4_000  # of a memory
 FORGET_MOST = 5_000  # threads in one go
 
 
@@ -33,19 +35,21 @@ def recall_many(
 
 def remember(slug: str, conversation_id: int, memory: Mapping[str, str], now: datetime) -> None:
     """Keep `Answer.memory` for the next turn. An empty one forgets the thread."""
-    hours = _hours(slug) if memory else 0
+    kept = {clean(name): clean(value) for name, value in memory.items()}
+    is_sane = sum(map(len, kept.values())) <= MOST_CHARS  # ids are short; no vendor fills our disk
+    hours = _hours(slug) if kept and is_sane else 0
     if not hours:
         Thread.objects.filter(endpoint=slug, conversation_id=conversation_id).delete()
         return
-    kept = {"memory": dict(memory), "used_at": now, "expires_at": now + timedelta(hours=hours)}
+    values = {"memory": kept, "used_at": now, "expires_at": now + timedelta(hours=hours)}
     row = Thread.objects.filter(endpoint=slug, conversation_id=conversation_id)
-    if not row.update(**kept, turns=F("turns") + 1):
+    if not row.update(**values, turns=F("turns") + 1):
         # Two workers may both come first: the later word stays.
         Thread.objects.bulk_create(
-            [Thread(endpoint=slug, conversation_id=conversation_id, **kept)],
+            [Thread(endpoint=slug, conversation_id=conversation_id, **values)],
             update_conflicts=True,
             unique_fields=["conversation", "endpoint"],
-            update_fields=list(kept),
+            update_fields=list(values),
         )
 
 
