@@ -42,9 +42,11 @@ class Coze:
         options = config.options
         self._base = http.root(config.base_url or HOSTED, CHAT, CHATFLOW, RUN, RUN_STREAM)
         self._mode = str(options.get("mode") or ("chat" if options.get("bot_id") else "workflow"))
-        self._streams = options.get("stream", True) is not False
+        is_flow = self._mode == "chatflow"  # always streams, always keeps
+        self._streams = is_flow or options.get("stream", True) is not False
         # Without a stream Coze insists on keeping the history (4007).
-        self._keeps = options.get("auto_save_history", True) is not False or not self._streams
+        forgets = options.get("auto_save_history", True) is False and self._streams
+        self._keeps = is_flow or not forgets
 
     async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
         if self._mode == "workflow":
@@ -72,24 +74,33 @@ class Coze:
     # Bots and chatflows ---------------------------------------------------------------------
 
     async def _chat(self, prompt: Prompt, conversation_id: str, tell: Tell) -> Answer:
-        options = self._config.options
-        body = {
-            "stream": self._streams,
-            "user_id": prompt.user or "kefu",
-            "auto_save_history": self._keeps,
-            "additional_messages": self._messages(prompt, conversation_id),
-            **self._ids("bot_id"),
-            **{n: options[n] for n in ("custom_variables", "parameters") if options.get(n)},
-        }
-        path, params = CHAT, {"conversation_id": conversation_id} if conversation_id else {}
-        if self._mode == "chatflow":
-            path, params = CHATFLOW, {}
-            body |= self._ids("workflow_id", "app_id")
-            body |= {"conversation_id": conversation_id} if conversation_id else {}
-        answer = await self._ask(path, body, tell, params=params, conversation_id=conversation_id)
+        where = {"conversation_id": conversation_id} if conversation_id else {}
+        messages = self._messages(prompt, conversation_id)
+        if self._mode == "chatflow":  # the conversation stands in the body
+            body = {**self._flow(messages), **where}
+            answer = await self._ask(CHATFLOW, body, tell, conversation_id)
+        else:
+            body = self._bot(messages, prompt.user)
+            answer = await self._ask(CHAT, body, tell, conversation_id, params=where)
         if answer.finish == "pending" or not (self._streams or answer.text):
             answer = await self._polled(answer, tell)
         return dataclasses.replace(answer, memory=self._to_keep(answer))
+
+    def _bot(self, messages: list[dict[str, str]], user: str) -> dict[str, Any]:
+        options = self._config.options
+        return {
+            "stream": self._streams,
+            "user_id": user or "kefu",
+            "auto_save_history": self._keeps,
+            "additional_messages": messages,
+            **self._ids("bot_id"),
+            **{n: options[n] for n in ("custom_variables", "parameters") if options.get(n)},
+        }
+
+    def _flow(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        parameters = self._config.options.get("parameters") or {}
+        ids = self._ids("workflow_id", "bot_id", "app_id")
+        return {"additional_messages": messages, "parameters": parameters, **ids}
 
     def _messages(self, prompt: Prompt, conversation_id: str) -> list[dict[str, str]]:
         """What Coze has not heard, and the question, which stands last."""
@@ -183,9 +194,8 @@ class Coze:
         path: str,
         body: dict[str, Any],
         tell: Tell,
-        *,
-        params: Mapping[str, str],
         conversation_id: str,
+        params: Mapping[str, str] | None = None,
     ) -> Answer:
         def reply_to(response: httpx.Response) -> CozeReply:
             return self._reply(response, conversation_id)

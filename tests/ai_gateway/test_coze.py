@@ -179,6 +179,7 @@ async def test_a_chatflow_has_its_own_door(coze: FakeCoze) -> None:
     asked = coze.asked("/v1/workflows/chat")
     assert [body["workflow_id"] for body in asked] == ["7391", "7391"]
     assert asked[1]["conversation_id"] == first.conversation_id
+    assert set(asked[0]) == {"additional_messages", "parameters", "workflow_id", "bot_id"}
 
 
 async def test_thumbs_are_told_and_taken_back(coze: FakeCoze, backend: Any) -> None:

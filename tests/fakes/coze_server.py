@@ -138,7 +138,8 @@ def say(
         chat["fails"], chat["polls"] = error, server.polls
         chat["messages"] = list(_messages(server, chat, text, follow_ups))
         # coze-studio streams where nothing is said about it; hosted Coze does not.
-        if not request.body.get("stream", server.studio):
+        streams = server.studio or request.path != "/v3/chat"
+        if not request.body.get("stream", streams):
             server.chats[chat["id"]] = chat
             data = server.chat_object(chat, "in_progress")
             await as_json({"code": 0, "msg": "", "data": data})(request, writer)
