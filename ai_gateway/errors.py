@@ -9,6 +9,7 @@ GatewayError
 from collections.abc import Sequence
 from enum import StrEnum
 
+from ai_gateway.backends.text import clean
 from ai_gateway.protocol import Answer
 
 
@@ -76,8 +77,9 @@ class EndpointError(GatewayError):
         retry_after_s: float | None = None,
         partial: Answer | None = None,
     ) -> None:
+        code, detail = clean(str(code)), clean(detail)  # a server's own words; they are stored
         super().__init__(f"{kind} ({code})" + (f": {detail}" if detail else ""))
-        self.kind, self.code, self.detail = kind, str(code), detail
+        self.kind, self.code, self.detail = kind, code, detail
         self.retry_after_s, self.partial = retry_after_s, partial
 
 

@@ -80,7 +80,8 @@ def of_match(match: Match) -> Reply:
 def of_answer(answer: Answer, source: str) -> Reply:
     """What an endpoint said, and its own wish."""
     reason = HandoffReason.BOT_ASKED if answer.wants_handoff else None
-    return Reply(answer.text, answer.suggested, answer.citations, reason=reason, source=source)
+    buttons = answer.choices or answer.suggested
+    return Reply(answer.text, buttons, answer.citations, reason=reason, source=source)
 
 
 def of_passages(passages: Sequence[Passage]) -> Reply | None:

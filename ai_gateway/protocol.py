@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, TypedDict
+from typing import Any, ClassVar, Protocol, TypedDict, runtime_checkable
 
 import httpx
 
@@ -41,13 +41,28 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """Something that hangs on a message or an answer, to be fetched by its URL."""
+
+    url: str
+    name: str = ""
+    content_type: str = ""
+
+    @property
+    def is_image(self) -> bool:
+        return self.content_type.startswith("image/")
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One question: the text to answer and what was said before, oldest first.
 
     `user` names the contact towards the vendor without telling who it is; `thread` names the
-    conversation, for backends that keep a memory of their own. `context` is what the knowledge
-    base has to say, for backends that have none of their own. `system` is the asker's own
-    instruction. `uncut` says that the asker chose the history: no window is laid on it.
+    conversation. `memory` is what the backend wanted kept from the conversation's last turn
+    with this endpoint (`Answer.memory`); empty: the vendor does not know the conversation.
+    `context` is what the knowledge base has to say, for backends that have none of their own.
+    `system` is the asker's own instruction. `uncut` says that the asker chose the history: no
+    window is laid on it.
 
     `passed_on` are fields of a request for OpenAI-compatible endpoints, as they are: `tools`,
     `temperature` and the like; `messages` only where turns cannot hold what was said (pictures,
@@ -62,6 +77,8 @@ class Prompt:
     system: str = ""
     uncut: bool = False
     passed_on: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    memory: Mapping[str, str] = field(default_factory=dict)
 
 
 class Usage(TypedDict):
@@ -83,23 +100,33 @@ class Answer:
 
     `text` is what the contact may see. `wants_handoff`: somebody else has to go on: people, or,
     where the asker brought tools, the asker with what they give. `finish` is `stop`, `length`,
-    `content_filter`, `tool_calls`, or the server's own word.
+    `content_filter`, `tool_calls`, `requires_action` (the vendor waits for the contact's choice,
+    or for a tool), `cancelled`, `pending`, or the server's own word; of a part that came before
+    a failure it is `error` or `interrupted`. Ids are the vendor's own.
     """
 
     text: str
     raw: str = ""  # as it came: with marks, or the JSON that the text was taken from
     reasoning: str = ""  # never shown to contacts
     intent: str | None = None
+    intent_source: str = ""  # workflow_output, classifier, extractor, tool_call, json_answer
     slots: Mapping[str, Any] = field(default_factory=dict)
     confidence: float | None = None
     wants_handoff: bool = False
     usage: Usage | None = None
-    citations: tuple[Mapping[str, Any], ...] = ()
-    suggested: tuple[str, ...] = ()
+    cost: float | None = None  # in `currency`, where the vendor names a price
+    currency: str = ""
+    citations: tuple[Mapping[str, Any], ...] = ()  # title, content, score, and ids
+    suggested: tuple[str, ...] = ()  # questions the contact may ask next
+    choices: tuple[str, ...] = ()  # what the vendor waits for: one of these as the next message
     tools: tuple[ToolCall, ...] = ()
+    files: tuple[File, ...] = ()
     finish: str = "stop"
+    conversation_id: str | None = None
     message_id: str | None = None
+    task_id: str | None = None
     request_id: str = ""
+    memory: Mapping[str, str] = field(default_factory=dict)  # to be kept for the next prompt
 
 
 @dataclass(frozen=True)
@@ -133,7 +160,8 @@ class AIBackend(Protocol):
 
     name: ClassVar[str]
     required: ClassVar[tuple[str, ...]]
-    """Fields of EndpointConfig, or `options.<name>`, without which there is nothing to ask."""
+    """Fields of EndpointConfig, or `options.<name>`, without which there is nothing to ask.
+    `a|b`: one of them is enough."""
 
     def __init__(self, config: EndpointConfig, client: httpx.AsyncClient) -> None:
         """`client` is guarded (tickets.outbound) and shared; it is not the backend's to close."""
@@ -143,6 +171,18 @@ class AIBackend(Protocol):
 
         Raises EndpointError, and nothing else; what was received until then is its `partial`.
         A stream that ends without its vendor's mark of the end is `interrupted`, no success.
-        Cancelled, it closes its connection.
+        Cancelled or out of time, it closes its connection and asks the vendor to stop.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesFeedback(Protocol):
+    """A backend whose vendor wants to hear what people thought of an answer."""
+
+    async def feedback(self, memory: Mapping[str, str], message_id: str, good: bool | None) -> None:
+        """Tell it; None takes back what was told. Both come from the answer in question.
+
+        Raises EndpointError.
         """
         ...

@@ -10,6 +10,7 @@ import httpx
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from ai_gateway.backends import exchange
 from ai_gateway.protocol import AIBackend, EndpointConfig
 from tickets import outbound
 
@@ -45,7 +46,11 @@ def missing(config: EndpointConfig) -> list[str]:
         required = backend_class(config.backend).required
     except KeyError:
         return [f"backend {config.backend}"]
-    return [name for name in required if not _value(config, name)]
+    return [
+        names.replace("|", " / ")
+        for names in required
+        if not any(_value(config, name) for name in names.split("|"))
+    ]
 
 
 def _value(config: EndpointConfig, name: str) -> Any:
@@ -78,5 +83,6 @@ async def close() -> None:
     """Close what the running event loop holds open; for loops that end before the process."""
     loop = asyncio.get_running_loop()
     _kept.pop(loop, None)
+    await exchange.settle()
     if opened := _clients.pop(loop, None):
         await opened.aclose()

@@ -9,6 +9,7 @@ from celery.signals import worker_shutdown
 from django.utils import timezone
 
 from ai_gateway import answering, copilot_socket, embeddings, loop
+from ai_gateway.services import threads
 from tickets.events import CopilotAsked
 
 
@@ -45,6 +46,12 @@ def answer_unanswered() -> None:
 def embed_articles() -> None:
     """Vectors for the passages that have none yet; nothing to do without such an endpoint."""
     async_to_sync(embeddings.embed_new_and_close)()
+
+
+@shared_task
+def forget_threads() -> None:
+    """What vendors remember of conversations that rest."""
+    threads.forget_expired(timezone.now())
 
 
 @worker_shutdown.connect

@@ -32,6 +32,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("ai_gateway_article", "menu_book"),
             ("ai_gateway_sensitivelist", "block"),
             ("ai_gateway_attempt", "history"),
+            ("ai_gateway_thread", "memory"),
         ],
     ),
     (_("内容"), [("agents_quickreply", "bolt"), ("tickets_label", "label")]),

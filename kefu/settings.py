@@ -182,6 +182,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 900},
     },
+    "forget-threads": {
+        "task": "ai_gateway.tasks.forget_threads",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,
@@ -337,7 +342,12 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {}
-AI_BACKENDS = {"openai": "ai_gateway.backends.openai.OpenAI"}
+AI_BACKENDS = {
+    "coze": "ai_gateway.backends.coze.Coze",
+    "dify": "ai_gateway.backends.dify.Dify",
+    "fastgpt": "ai_gateway.backends.fastgpt.FastGPT",
+    "openai": "ai_gateway.backends.openai.OpenAI",
+}
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
 COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds

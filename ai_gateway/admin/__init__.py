@@ -7,6 +7,15 @@ from ai_gateway.admin import (
     endpoints,
     intents,
     sensitive_lists,
+    threads,
 )
 
-__all__ = ["answer_rules", "articles", "attempts", "endpoints", "intents", "sensitive_lists"]
+__all__ = [
+    "answer_rules",
+    "articles",
+    "attempts",
+    "endpoints",
+    "intents",
+    "sensitive_lists",
+    "threads",
+]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ai_gateway import prompts, quotes
-from ai_gateway.backends import http
+from ai_gateway.backends import exchange, http
 from ai_gateway.backends.openai_reply import HANDOFF_MARK, Reply
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Role, Tell
@@ -21,11 +21,20 @@ SYSTEM_PROMPT = (
     f"客户要求人工服务，或者你无法解决时，在回答末尾另起一行写 {HANDOFF_MARK}。"
 )
 # What the operator may set, passed on as it is.
-_PASSED_ON = ("temperature", "top_p", "max_tokens", "response_format", "tools", "tool_choice")
+_PASSED_ON = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "response_format",
+    "tools",
+    "tool_choice",
+)
 # What a server may refuse; then it is left out from there on.
 _DROPPABLE = (
     "stream_options",
     "user",
+    "max_completion_tokens",
     "max_tokens",
     "temperature",
     "top_p",
@@ -41,7 +50,8 @@ class OpenAI:
 
     Options: `system_prompt`, `handoff_mark`, `json_answer` (the text is a JSON object with
     `answer`, `intent`, `handoff`), `strip_think`, `vendor`, `history_turns`, `history_chars`,
-    `extra` (further fields of the request), and those that are passed on as they are.
+    `images` (the model sees: pictures go along by their URL), `intents`, `intent_map`, `extra`
+    (further fields of the request), and those that are passed on as they are.
     """
 
     name: ClassVar[str] = "openai"
@@ -54,43 +64,46 @@ class OpenAI:
         self._refused: set[str] = set()
 
     async def answer(self, prompt: Prompt, tell: Tell) -> Answer:
-        answer = await self._answer(prompt, tell)
+        try:
+            answer = await self._answer(prompt, tell)
+        except EndpointError as error:
+            if error.kind != ErrorKind.CONTEXT_LENGTH or not prompt.history or prompt.uncut:
+                raise
+            half = replace(prompt, history=prompt.history[(len(prompt.history) + 1) // 2 :])
+            answer = await self._answer(half, tell)
         return replace(answer, citations=quotes.cited(answer.text, prompt.context))
 
     async def _answer(self, prompt: Prompt, tell: Tell) -> Answer:
         request = self._request(prompt)
         try:
-            return _for(prompt, await self._ask(request, tell))
+            answer = await self._ask(request, tell)
         except EndpointError as error:
             refused = self._named_in(error, request, prompt)
             if not refused:
                 raise
             self._refused.add(refused)
             return _for(prompt, await self._ask(self._request(prompt), tell))
+        if self._config.options.get("json_answer") and _is_blank(answer):
+            answer = await self._ask(request, tell)  # DeepSeek does this, and says to ask again
+        return _for(prompt, answer)
 
     async def _ask(self, request: dict[str, Any], tell: Tell) -> Answer:
-        key = self._config.api_key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        told = ""
-        async with http.post(
-            self._client, self._url, json=request, headers=headers, config=self._config
-        ) as response:
-            reply = Reply(
-                response.status_code,
-                self._config.options,
-                vendor=self._vendor,
-                retry_after_s=http.retry_after_s(response.headers),
-            )
-            try:
-                async for chunk in http.chunks(response):
-                    reply.feed(chunk)
-                    if (text := reply.visible()) != told:
-                        tell(told := text)
-                    if reply.is_over:
-                        break
-            except (EndpointError, httpx.HTTPError) as error:
-                raise _with_part(error, reply) from error
-            return reply.end()
+        post = http.post(
+            self._client,
+            self._url,
+            json=request,
+            headers=http.bearer(self._config),
+            config=self._config,
+        )
+        return await exchange.ask(post, self._reply, tell)
+
+    def _reply(self, response: httpx.Response) -> Reply:
+        return Reply(
+            response.status_code,
+            self._config.options,
+            vendor=self._vendor,
+            retry_after_s=http.retry_after_s(response.headers),
+        )
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         options = self._config.options
@@ -132,7 +145,14 @@ class OpenAI:
                 max_turns=int(options.get("history_turns", prompts.MAX_TURNS)),
                 max_chars=int(options.get("history_chars", prompts.MAX_CHARS)),
             )
-        return [{"role": _ROLES[turn.role], "content": turn.text} for turn in turns]
+        said: list[dict[str, Any]] = [
+            {"role": _ROLES[turn.role], "content": turn.text} for turn in turns
+        ]
+        if options.get("images") and (pictures := [f.url for f in prompt.files if f.is_image]):
+            text = {"type": "text", "text": said[-1]["content"]}
+            images = [{"type": "image_url", "image_url": {"url": url}} for url in pictures]
+            said[-1]["content"] = [text, *images]
+        return said
 
     def _named_in(self, error: EndpointError, request: dict[str, Any], prompt: Prompt) -> str:
         """The field that a 400 complains of, where we can do without it.
@@ -158,12 +178,5 @@ def _vendor_of(base_url: str) -> str:
     return next((vendor for vendor in known if vendor in host), "")
 
 
-def _with_part(error: Exception, reply: Reply) -> EndpointError:
-    """The failure of the transport, with the text that had come before it."""
-    if not isinstance(error, EndpointError):
-        kind = ErrorKind.TIMEOUT if isinstance(error, httpx.TimeoutException) else None
-        error = EndpointError(
-            kind or ErrorKind.INTERRUPTED, "idle" if kind else "stream_interrupted", str(error)
-        )
-    error.partial = reply.answer()
-    return error
+def _is_blank(answer: Answer) -> bool:
+    return answer.finish == "stop" and not answer.raw.strip() and not answer.tools

@@ -5,6 +5,7 @@ The same words mean different things at different vendors, so the vendor is aske
 
 from typing import Any
 
+from ai_gateway.backends import http
 from ai_gateway.errors import EndpointError, ErrorKind
 
 _CONTEXT = (
@@ -37,6 +38,8 @@ def classify(
     """The error that a body with an HTTP status, or an error event in a stream, stands for."""
     code, message = _words(body, status)
     kind = _kind(status, f"{code} {message}".lower(), vendor)
+    if kind == ErrorKind.RATE_LIMITED and retry_after_s is None:
+        retry_after_s = http.wait_in_words(message)
     return EndpointError(kind, code, message[:300], retry_after_s=retry_after_s)
 
 

@@ -31,7 +31,7 @@ def bring_in_the_shipped(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ai_gateway', '0002_chinese_names'),
+        ('ai_gateway', '0003_threads'),
         ('tickets', '0005_chinese_names'),
     ]
 

@@ -9,6 +9,7 @@ from ai_gateway.models.endpoint import Endpoint
 from ai_gateway.models.intent import Intent
 from ai_gateway.models.routing_rule import RoutingRule
 from ai_gateway.models.sensitive_list import SensitiveList
+from ai_gateway.models.thread import Thread
 
 __all__ = [
     "AnswerRule",
@@ -21,4 +22,5 @@ __all__ = [
     "Intent",
     "RoutingRule",
     "SensitiveList",
+    "Thread",
 ]

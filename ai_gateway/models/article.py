@@ -79,7 +79,7 @@ class Article(models.Model):
 class ArticleChunk(models.Model):
     """A passage: as much of an article as an answer needs.
 
-    `words` are its pairs of characters and its Latin words (`ai_gateway.search_terms`). `embedding` is
+    `words` are its pairs of characters and its Latin words (`search_terms`). `embedding` is
     an array and no `vector`: a given PostgreSQL may not have that type, and a column of it would
     make the whole table depend on an extension. The cast for a search is a copy of 4 KB.
     """
