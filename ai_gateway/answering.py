@@ -3,19 +3,31 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ai_gateway import board, database, gateway, handoff, limits, questions, registry
+from ai_gateway import (
+    board,
+    database,
+    gateway,
+    handoff,
+    knowledge,
+    limits,
+    questions,
+    registry,
+)
 from ai_gateway.errors import AllEndpointsFailed
 from ai_gateway.handoff import Reply
 from ai_gateway.models import Attempt
 from ai_gateway.models.routing_rule import RULES
+from ai_gateway.protocol import Answer, Passage
 from ai_gateway.questions import Question
-from ai_gateway.services import endpoints
+from ai_gateway.services import endpoints, intents, threads
 from tickets.envelopes import BOT
 from tickets.errors import LeaseLost
 from tickets.models import Conversation, Team
@@ -72,25 +84,44 @@ async def _think(entry: board.Entry, attempts: list[Attempt]) -> Reply:
     question = entry.question
     if question.route.team:
         return handoff.to_team(question.route.team)
+    passages = await knowledge.find(question.prompt.text, inbox_id=question.conversation.inbox_id)
     if not question.chain:
-        return _by_rules(question, attempts, handoff.of_nothing(question, timezone.now()))
+        reply = handoff.of_nothing(question, timezone.now(), passages)
+        return _by_rules(question, attempts, reply)
     left_s = (question.speak_by - timezone.now()).total_seconds()
     call = gateway.Call(
-        question.prompt, time.monotonic() + left_s, entry.tell, attempts, terms=question.terms
+        replace(question.prompt, context=passages),
+        time.monotonic() + left_s,
+        entry.tell,
+        attempts,
+        terms=question.terms,
     )
     try:
         slug, answer = await gateway.ask(call, question.chain)
     except AllEndpointsFailed as error:
-        return _by_rules(question, attempts, _without_answer(question, call, error))
+        return _by_rules(question, attempts, _without_answer(question, call, error, passages))
+    await database.run(_remember, question, slug, answer)
     return handoff.of_answer(answer, slug)
 
 
-def _without_answer(question: Question, call: gateway.Call, error: AllEndpointsFailed) -> Reply:
+def _without_answer(
+    question: Question,
+    call: gateway.Call,
+    error: AllEndpointsFailed,
+    passages: Sequence[Passage],
+) -> Reply:
     if call.degraded_by:
-        return handoff.of_nothing(question, timezone.now())
+        return handoff.of_nothing(question, timezone.now(), passages)
     log.warning("nobody answered message %s: %s", question.message.pk, error)
     kind = error.failures[-1][1].kind
-    return handoff.of_failure(question, timezone.now(), call.told, kind)
+    return handoff.of_failure(question, timezone.now(), call.told, kind, passages)
+
+
+def _remember(question: Question, slug: str, answer: Answer) -> None:
+    """What the vendor knows of the conversation from here on."""
+    if answer.memory or question.terms.memory(slug):
+        now = timezone.now()
+        threads.remember(slug, question.conversation.pk, answer.memory, now)
 
 
 def _by_rules(question: Question, attempts: list[Attempt], reply: Reply) -> Reply:
@@ -125,6 +156,9 @@ def speak(question: Question, reply: Reply, attempts: list[Attempt], *, now: dat
         return False
     if reply.source == "rules" and questions.burst_goes_on(question.message):
         return False
+    if intent := reply.intent or question.terms.intent:
+        intents.apply(conversation, question.message, intent, now=now)
+        conversation.refresh_from_db()
     if reply.text and not _said(conversation, question, reply, now):
         return False
     if reply.reason:
@@ -184,7 +218,9 @@ def _speak_for(conversation: Conversation, now: datetime) -> bool:
         question = questions.left_behind(conversation)
         if question is None:
             return False
-        return speak(question, handoff.without_endpoints(question, now), [], now=now)
+        passages = knowledge.search(question.prompt.text, inbox_id=conversation.inbox_id)
+        reply = handoff.without_endpoints(question, now, passages)
+        return speak(question, reply, [], now=now)
     except Exception:  # an outermost edge: one conversation must not stop the others
         log.exception("conversation %s stays unanswered", conversation.pk)
         return False

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from ai_gateway import gateway, keeping, planning
+from ai_gateway import gateway, handoff, keeping, knowledge, planning
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
 from ai_gateway.planning import Plan
-from ai_gateway.protocol import Answer, EndpointConfig, Prompt, ToolCall, Usage
+from ai_gateway.protocol import Answer, EndpointConfig, Passage, Prompt, ToolCall, Usage
 from ai_gateway.rule_engine import Match, Rule
 from tickets import tracing
 from tickets.models import Conversation
@@ -90,6 +90,8 @@ async def ask(asked: Asked, tell: Listener = _to_nobody) -> Said:
     plan = await check(asked)
     said = await _by_first_rule(asked) if asked.endpoint == AUTO else None
     said = said or await _by_plan(asked, plan, tell)
+    if said.intent is None and (guess := await planning.intent_of(asked.prompt.text)):
+        said = replace(said, intent=guess.intent, confidence=guess.confidence)
     latency_ms = round((time.monotonic() - started) * 1000)
     return replace(said, latency_ms=latency_ms, attempt=asked.trace)
 
@@ -116,7 +118,7 @@ async def _by_endpoints(asked: Asked, plan: Plan, tell: Listener) -> Said:
     chain = plan.chain
     patience_s = settings.AI_FIRST_TEXT_S if asked.first_text_s is None else asked.first_text_s
     call = gateway.Call(
-        asked.prompt,
+        await _with_context(asked),
         time.monotonic() + patience_s,
         lambda text: tell(SoFar(_speaker(call, chain), text, degraded=bool(call.failures))),
         terms=plan.terms,
@@ -130,6 +132,18 @@ async def _by_endpoints(asked: Asked, plan: Plan, tell: Listener) -> Said:
             attempt.conversation = asked.conversation
         await keeping.keep(call.attempts)
     return _with_failures(_of_answer(answer, slug), call)
+
+
+async def _with_context(asked: Asked) -> Prompt:
+    """With what the knowledge base has to say, unless the asker chose all that is said."""
+    if asked.prompt.uncut:
+        return asked.prompt
+    return replace(asked.prompt, context=await _passages(asked))
+
+
+async def _passages(asked: Asked) -> tuple[Passage, ...]:
+    inbox_id = asked.conversation.inbox_id if asked.conversation else None
+    return await knowledge.find(asked.prompt.text, inbox_id=inbox_id)
 
 
 def _speaker(call: gateway.Call, chain: Sequence[EndpointConfig]) -> str:
@@ -195,6 +209,8 @@ async def _by_rules(asked: Asked) -> Said:
     match = await _match(asked, only=lambda rule: True)
     if match:
         return _of_match(asked, match)
+    if found := handoff.of_passages(await _passages(asked)):
+        return Said(found.text, suggested=found.buttons, citations=found.citations)
     return Said(_words(asked, "nothing"), suggested=(_words(asked, "people"),))
 
 

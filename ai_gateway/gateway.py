@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ai_gateway import limits, registry
+from ai_gateway import guardrails, limits, registry
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
 from ai_gateway.limits import Ticket, Verdict
 from ai_gateway.models import Attempt
@@ -154,8 +154,11 @@ async def _answer(
         raise EndpointError(ErrorKind.UPSTREAM, "drill")
     if fault and fault.delay_s:
         await asyncio.sleep(fault.delay_s)
-    answer = await registry.backend_for(config).answer(call.prompt, watch.tell)
-    if not answer.text and not answer.wants_handoff:
+    prompt = replace(call.prompt, memory=call.terms.memory(config.slug))
+    guarded = await guardrails.guarded(prompt, config)
+    backend = registry.backend_for(config)
+    answer = guarded.answer(await backend.answer(guarded.prompt, guarded.tell(watch.tell)))
+    if not (answer.text or answer.choices or answer.wants_handoff):
         raise EndpointError(ErrorKind.BAD_RESPONSE, "empty_answer")
     return answer
 

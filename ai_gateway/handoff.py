@@ -25,7 +25,7 @@ class Reply:
     """What is to be written: words (or none), and the reason to hand off (or none).
 
     `team` is the slug of whom it goes to; empty: the inbox's own. `source` is the slug of the
-    endpoint that spoke, or `rules`.
+    endpoint that spoke, or `rules`. `intent` is what the endpoint says that the contact wants.
     """
 
     text: str = ""
@@ -35,6 +35,7 @@ class Reply:
     reason: HandoffReason | None = None
     source: str = "rules"
     team: str = ""
+    intent: str = ""
 
 
 def by_first_rule(question: Question, now: datetime) -> Reply | None:

@@ -160,7 +160,13 @@ def _outcome(answer: Answer | None, error: EndpointError | None) -> str:
     return "ok" if answer else "neutral"
 
 
+# Coze's word for "this conversation is busy": the endpoint is as well as before.
+OF_ONE_CONVERSATION = frozenset({"4016"})
+
+
 def _cool_s(error: EndpointError) -> float:
+    if error.code in OF_ONE_CONVERSATION:
+        return 0.0
     asked = error.retry_after_s if error.kind in COOL_S else None
     return min(asked or COOL_S.get(error.kind, 0.0), 3600.0)
 

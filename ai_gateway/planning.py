@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from ai_gateway import database, policies, recent, routes, routing, rules
 from ai_gateway.conditions import Facts, RuleBook
+from ai_gateway.intents.classifier import Classifier, Guess
+from ai_gateway.intents.current import current as current_intents
 from ai_gateway.protocol import EndpointConfig
 from ai_gateway.routing import Route, choose_route
 from ai_gateway.rule_engine import RuleSet
@@ -41,7 +43,12 @@ async def by_rules(text: str, conversation: Conversation | None = None, language
     default = () if book.first(facts) else await _recently(_default, "")
     route = choose_route(book, facts, default=default)
     chain = await _recently(_chains, route.endpoints) if route.endpoints else ()
-    return Plan(route, chain, await _terms(route, conversation))
+    return Plan(route, chain, await _terms(route, conversation, facts.intent))
+
+
+async def intent_of(text: str) -> Guess | None:
+    """What the text wants; None where that is not clear enough."""
+    return (await _recently(_classifier, "")).guess(text)
 
 
 async def answer_rules() -> RuleSet:
@@ -50,14 +57,23 @@ async def answer_rules() -> RuleSet:
 
 async def _facts(text: str, conversation: Conversation | None, language: str) -> Facts:
     if conversation is None:
-        return Facts(text, timezone.now(), language=language)
+        guess = await intent_of(text)
+        wanted = guess.intent if guess else ""
+        return Facts(text, timezone.now(), intent=wanted, language=language)
     return await database.run(routes.facts_of, text, conversation, timezone.now())
 
 
-async def _terms(route: Route, conversation: Conversation | None) -> Terms:
+async def _terms(route: Route, conversation: Conversation | None, intent: str = "") -> Terms:
     standing, faults = await _recently(_standing, "")
     inbox_id = conversation.inbox_id if conversation else None
-    return Terms(standing, faults, inbox_id, rule=route.rule, reason=route.reason)
+    return Terms(
+        policies=standing,
+        faults=faults,
+        inbox_id=inbox_id,
+        intent=intent,
+        rule=route.rule,
+        reason=route.reason,
+    )
 
 
 def _read_named(slug: str) -> Chain:
@@ -80,6 +96,10 @@ def _read_answer_rules(_key: str) -> RuleSet:
     return rules.current()
 
 
+def _read_classifier(_key: str) -> Classifier:
+    return current_intents()
+
+
 def _read_standing(_key: str) -> tuple[policies.ByEndpoint, drills.ByEndpoint]:
     return policies.current(), drills.faults(timezone.now())
 
@@ -88,6 +108,7 @@ _named = recent.Recent(_read_named)
 _chains = recent.Recent(_read_chain)
 _default = recent.Recent(_read_default)
 _book = recent.Recent(_read_book)
+_classifier = recent.Recent(_read_classifier)
 _answer_rules = recent.Recent(_read_answer_rules)
 _standing = recent.Recent(_read_standing)
 

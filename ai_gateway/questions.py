@@ -114,7 +114,7 @@ def _question(message: Message, conversation: Conversation) -> Question:
         terms=routes.terms_of(
             route,
             intent=intent,
-            inbox_id=conversation.inbox_id,
+            conversation=conversation,
             lag_s=(now - message.created_at).total_seconds(),
             now=now,
         ),

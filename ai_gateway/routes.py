@@ -10,7 +10,7 @@ from ai_gateway.conditions import Facts, RuleBook
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.models.routing_rule import RULES
 from ai_gateway.routing import Route
-from ai_gateway.services import drills
+from ai_gateway.services import drills, intents, threads
 from ai_gateway.terms import Terms
 from tickets.models import Contact, Conversation, Inbox, Label, Message
 
@@ -45,14 +45,16 @@ def terms_of(
     *,
     now: datetime,
     intent: str = "",
-    inbox_id: int | None = None,
+    conversation: Conversation | None = None,
     lag_s: float = 0.0,
 ) -> Terms:
     """With what policies and drills say at this moment."""
+    memories = threads.recall_many(route.endpoints, conversation.pk, now) if conversation else {}
     return Terms(
         policies=policies.current(),
         faults=drills.faults(now),
-        inbox_id=inbox_id,
+        memories=memories,
+        inbox_id=conversation.inbox_id if conversation else None,
         intent=intent,
         lag_s=lag_s,
         rule=route.rule,
@@ -64,9 +66,11 @@ def facts_of(text: str, conversation: Conversation, now: datetime) -> Facts:
     """What the conditions of routing rules look at. Its inbox and contact are at hand."""
     contact, page = conversation.contact, conversation.page
     labels = _labels(conversation)
+    guess = intents.intent_of(text)
     return Facts(
         text=text,
         now=now,
+        intent=guess.intent if guess else "",
         channel=conversation.inbox.type,
         inbox=conversation.inbox.key,
         labels=labels,

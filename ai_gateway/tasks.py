@@ -9,7 +9,7 @@ from celery.signals import worker_shutdown
 from django.utils import timezone
 
 from ai_gateway import answering, copilot_socket, embeddings, loop
-from ai_gateway.services import threads
+from ai_gateway.services import drills, threads
 from tickets.events import CopilotAsked
 
 
@@ -52,6 +52,12 @@ def embed_articles() -> None:
 def forget_threads() -> None:
     """What vendors remember of conversations that rest."""
     threads.forget_expired(timezone.now())
+
+
+@shared_task
+def end_drills() -> None:
+    """Those whose time is over get their report."""
+    drills.finish_overdue(now=timezone.now())
 
 
 @worker_shutdown.connect

@@ -24,11 +24,13 @@ class Fault:
 @dataclass(frozen=True)
 class Terms:
     """`lag_s`: seconds from the message to the asking. `rule` and `reason`: how the route was
-    chosen. `faults`: endpoint slug -> what a drill does to it.
+    chosen. By endpoint slug: `faults`, what a drill does to it, and `memories`, what it wanted
+    kept of the conversation.
     """
 
     policies: Mapping[str, Policy] = field(default_factory=dict)
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    memories: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     inbox_id: int | None = None
     intent: str = ""
     lag_s: float = 0.0
@@ -37,6 +39,9 @@ class Terms:
 
     def policy(self, slug: str) -> Policy:
         return self.policies.get(slug, NO_POLICY)
+
+    def memory(self, slug: str) -> Mapping[str, str]:
+        return self.memories.get(slug, {})
 
     def fault(self, slug: str) -> Fault | None:
         """What is to go wrong with this very call, on purpose."""

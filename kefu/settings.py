@@ -162,6 +162,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "end-drills": {
+        "task": "ai_gateway.tasks.end_drills",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "assign-waiting": {
         "task": "agents.tasks.assign_waiting",
         "schedule": 3.0,

@@ -21,6 +21,7 @@ from tickets.api.fields import (
     ObjectField,
     PageFilters,
     StrictBooleanField,
+    StrictNumberField,
     StrictSerializer,
     TypedCharField,
 )
@@ -28,15 +29,6 @@ from tickets.api.paging import NEWEST_FIRST
 from tickets.api.shapes import Anything, page_of
 from tickets.fields import masked
 from tickets.payloads import iso
-
-
-class SecondsField(serializers.FloatField):
-    """A JSON number: not "5", not true."""
-
-    def to_internal_value(self, data: Any) -> float:
-        if type(data) not in (int, float):
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class EndpointPatch(StrictSerializer):
@@ -51,8 +43,9 @@ class EndpointPatch(StrictSerializer):
     )
     model = TypedCharField(required=False, allow_blank=True, max_length=120)
     options = ObjectField(required=False)
-    timeout_s = SecondsField(required=False, min_value=1, max_value=600)
+    timeout_s = StrictNumberField(required=False, min_value=1, max_value=600)
     fallbacks = serializers.ListField(child=IdField(), required=False, max_length=20)
+    mask_personal_data = StrictBooleanField(required=False)
     default = StrictBooleanField(required=False)
     enabled = StrictBooleanField(required=False)
 
@@ -76,6 +69,7 @@ class EndpointShape(serializers.Serializer):
     options = Anything()
     timeout_s = serializers.FloatField()
     fallbacks = serializers.ListField(child=serializers.CharField())
+    mask_personal_data = serializers.BooleanField()
     default = serializers.BooleanField()
     enabled = serializers.BooleanField()
     missing = serializers.ListField(
@@ -99,6 +93,7 @@ def endpoint_row(endpoint: Endpoint) -> dict[str, Any]:
         "options": endpoint.options,
         "timeout_s": endpoint.timeout_s,
         "fallbacks": endpoint.fallbacks,
+        "mask_personal_data": endpoint.mask_personal_data,
         "default": endpoint.default,
         "enabled": endpoint.enabled,
         "missing": registry.missing(endpoint.config()),

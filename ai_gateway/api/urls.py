@@ -4,11 +4,18 @@ from django.urls import URLPattern, path
 
 from ai_gateway.api.answer_rules import AnswerRuleViews
 from ai_gateway.api.ask import AskView
+from ai_gateway.api.degrade_policies import DegradePolicyViews
+from ai_gateway.api.drills import DrillViews
 from ai_gateway.api.endpoints import EndpointViews
+from ai_gateway.api.routing_rules import RoutingRuleViews, SimulateView
 from tickets.api.routes import rows_of
 
 urlpatterns: list[URLPattern] = [
     path("ai/ask/", AskView.as_view()),
     *rows_of(EndpointViews, "ai/endpoints"),
     *rows_of(AnswerRuleViews, "ai/answer-rules"),
+    path("ai/routing-rules/simulate/", SimulateView.as_view()),
+    *rows_of(RoutingRuleViews, "ai/routing-rules"),
+    *rows_of(DegradePolicyViews, "ai/degrade-policies"),
+    *rows_of(DrillViews, "ai/drills"),
 ]

@@ -113,7 +113,16 @@ class RoutingRule(models.Model):
         if sum(map(bool, (self.endpoint, self.weights, self.team_id))) != 1:
             raise ValidationError(_("接口、分流权重、小组三者写且只写一项"))
 
-    def slugs(self) -> list[str]:
-        """Every endpoint that it names, without `rules`."""
-        named = [self.endpoint, *self.weights, *self.fallbacks]
-        return [slug for slug in dict.fromkeys(named) if slug and slug != RULES]
+    def condition(self) -> str:
+        """Its conditions in one line, which names it where nobody does."""
+        texts = {
+            name: str(getattr(self, name)) for name in ("intent", "channel", "language", "page")
+        }
+        texts |= {
+            "labels": ", ".join(self.labels),
+            "vip": "" if self.vip is None else str(self.vip),
+        }
+        texts |= {"inbox": self.inbox.key if self.inbox else ""}
+        texts |= {"hours": self.hours.name if self.hours else ""}
+        named = [self.regex, *(f"{name}: {text}" for name, text in texts.items() if text)]
+        return "; ".join(filter(None, named))[:200] or "*"

@@ -19,18 +19,13 @@ _ACTIONS = ("endpoint", "weights", "fallbacks", "sticky")
 
 
 def _name_rule(entry: Entry) -> None:
-    """Made of its condition, where it has none."""
-    conditions = [*_CONDITIONS, "inbox", "hours"]
-    made = [
-        str(value) if name == "regex" else f"{name}: {_shown(value)}"
-        for name in conditions
-        if (value := entry.values.get(name)) not in (None, "", [])
+    """After its condition, where it has no name."""
+    made = RoutingRule(**entry.take(*_CONDITIONS)).condition()
+    other = [
+        f"{name}: {entry.values[name]}" for name in ("inbox", "hours") if entry.values.get(name)
     ]
-    entry.values.setdefault("name", ("; ".join(made) or "*")[:200])
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    named = "; ".join([*([] if made == "*" and other else [made]), *other])
+    entry.values.setdefault("name", named[:200])
 
 
 def _apply_rule(entry: Entry) -> None:
