@@ -33,26 +33,26 @@ class Plan:
 async def for_endpoint(slug: str, conversation: Conversation | None = None) -> Plan:
     """The named endpoint with its fallbacks. Raises UnknownEndpoint."""
     route = Route((slug,), reason="named")
-    return Plan(route, await _recently(_named, slug), await _terms(route, conversation))
+    return Plan(route, await _named.fetch(slug), await _terms(route, conversation))
 
 
 async def by_rules(text: str, conversation: Conversation | None = None, language: str = "") -> Plan:
     """As the routing rules say."""
     facts = await _facts(text, conversation, language)
-    book = await _recently(_book, "")
-    default = () if book.first(facts) else await _recently(_default, "")
+    book = await _book.fetch("")
+    default = () if book.first(facts) else await _default.fetch("")
     route = choose_route(book, facts, default=default)
-    chain = await _recently(_chains, route.endpoints) if route.endpoints else ()
+    chain = await _chains.fetch(route.endpoints) if route.endpoints else ()
     return Plan(route, chain, await _terms(route, conversation, facts.intent))
 
 
 async def intent_of(text: str) -> Guess | None:
     """What the text wants; None where that is not clear enough."""
-    return (await _recently(_classifier, "")).guess(text)
+    return (await _classifier.fetch("")).guess(text)
 
 
 async def answer_rules() -> RuleSet:
-    return await _recently(_answer_rules, "")
+    return await _answer_rules.fetch("")
 
 
 async def _facts(text: str, conversation: Conversation | None, language: str) -> Facts:
@@ -64,7 +64,7 @@ async def _facts(text: str, conversation: Conversation | None, language: str) ->
 
 
 async def _terms(route: Route, conversation: Conversation | None, intent: str = "") -> Terms:
-    standing, faults = await _recently(_standing, "")
+    standing, faults = await _standing.fetch("")
     inbox_id = conversation.inbox_id if conversation else None
     return Terms(
         policies=standing,
@@ -111,8 +111,3 @@ _book = recent.Recent(_read_book)
 _classifier = recent.Recent(_read_classifier)
 _answer_rules = recent.Recent(_read_answer_rules)
 _standing = recent.Recent(_read_standing)
-
-
-async def _recently(kept: recent.Recent[recent.V], key: object) -> recent.V:
-    known = kept.peek(key)
-    return known if known is not None else await database.run(kept.get, key)

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db import transaction
 
+from ai_gateway import database
+
 V = TypeVar("V")
 
 KEPT_S = 1.0
@@ -44,6 +46,11 @@ class Recent(Generic[V]):
                 self._kept.clear()
             self._kept[key] = (time.monotonic(), value)
         return value
+
+    async def fetch(self, key: Hashable) -> V:
+        """`get`, from an event loop."""
+        known = self.peek(key)
+        return known if known is not None else await database.run(self.get, key)
 
     def clear(self) -> None:
         with self._lock:

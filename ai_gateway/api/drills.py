@@ -1,11 +1,13 @@
 """Drills: a fault on purpose, for a while. DELETE ends one early; its report is kept."""
 
+import re
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -66,7 +68,7 @@ class DrillViews(ApiViewSet):
 
     write_scope = "admin"
     lookup_url_kwarg = "id"
-    lookup_value_regex = r"[0-9]{1,18}"
+    lookup_value_regex = r"[^/]{1,40}"
 
     def rows(self) -> QuerySet[Drill]:
         return Drill.objects.select_related("inbox", "started_by")
@@ -86,16 +88,25 @@ class DrillViews(ApiViewSet):
             delay_s=wanted.get("delay_s", 3.0),
             share=wanted.get("share", 1.0),
             inbox=lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None,
-            by=User.objects.filter(pk=self.principal.user_id).first(),
+            by=self._person(),
             now=self.now,
         )
         return Response(drill_row(started), status=201)
 
+    def _drill(self, number: str) -> Drill:
+        if not re.fullmatch(r"[0-9]{1,18}", number):
+            raise NotFound()
+        return lookups.by_key(self.rows(), pk=number)
+
+    def _person(self) -> User | None:
+        user_id = self.principal.user_id
+        return User.objects.filter(pk=user_id).first() if user_id else None
+
     @extend_schema(responses={200: DrillShape})
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(drill_row(lookups.by_key(self.rows(), pk=id)))
+        return Response(drill_row(self._drill(id)))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:
-        drills.stop(lookups.by_key(self.rows(), pk=id), now=self.now)
+        drills.stop(self._drill(id), now=self.now)
         return Response(status=204)

@@ -190,7 +190,7 @@ class SimulatedShape(serializers.Serializer):
 class SimulateView(ApiView):
     """ai/routing-rules/simulate/: where a text would go, and why. Nobody is asked."""
 
-    scope = "read"
+    scope = "admin"
 
     @extend_schema(request=SimulateBody, responses={200: SimulatedShape})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:

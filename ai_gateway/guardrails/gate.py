@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ai_gateway import database
+from ai_gateway import recent
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.guardrails import markup
 from ai_gateway.guardrails.masking import Masker
@@ -16,9 +16,17 @@ from ai_gateway.services import sensitive_lists
 async def guarded(prompt: Prompt, config: EndpointConfig) -> "Guarded":
     """The prompt as this endpoint may see it, and the way back for its answer.
 
-    One small query. Raises EndpointError (CONTENT_FILTER) where a list blocks the question.
+    The words are a second old at most. Raises EndpointError (CONTENT_FILTER) where a list
+    blocks the question.
     """
-    return guard(prompt, await database.run(sensitive_lists.current), config.mask_personal_data)
+    return guard(prompt, await _words.fetch(""), config.mask_personal_data)
+
+
+def _read(_key: str) -> Words:
+    return sensitive_lists.current()
+
+
+_words = recent.Recent(_read)
 
 
 def guard(prompt: Prompt, words: Words, mask_personal_data: bool) -> "Guarded":

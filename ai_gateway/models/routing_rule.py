@@ -116,13 +116,14 @@ class RoutingRule(models.Model):
     def condition(self) -> str:
         """Its conditions in one line, which names it where nobody does."""
         texts = {
-            name: str(getattr(self, name)) for name in ("intent", "channel", "language", "page")
-        }
-        texts |= {
+            "intent": self.intent,
+            "channel": self.channel,
+            "inbox": self.inbox.key if self.inbox else "",
             "labels": ", ".join(self.labels),
+            "language": self.language,
             "vip": "" if self.vip is None else str(self.vip),
+            "page": self.page,
+            "hours": self.hours.name if self.hours else "",
         }
-        texts |= {"inbox": self.inbox.key if self.inbox else ""}
-        texts |= {"hours": self.hours.name if self.hours else ""}
         named = [self.regex, *(f"{name}: {text}" for name, text in texts.items() if text)]
         return "; ".join(filter(None, named))[:200] or "*"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Max
 
+from ai_gateway import recent
 from ai_gateway.guardrails.sensitive import Action, Direction, WordList, Words
 from ai_gateway.models import SensitiveList
 
@@ -34,6 +35,7 @@ def save(row: SensitiveList) -> None:
     row.words = tidied(row.words)
     row.full_clean()
     row.save()
+    recent.forget()
 
 
 def tidied(words: Iterable[str]) -> list[str]:

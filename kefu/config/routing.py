@@ -21,9 +21,8 @@ _ACTIONS = ("endpoint", "weights", "fallbacks", "sticky")
 def _name_rule(entry: Entry) -> None:
     """After its condition, where it has no name."""
     made = RoutingRule(**entry.take(*_CONDITIONS)).condition()
-    other = [
-        f"{name}: {entry.values[name]}" for name in ("inbox", "hours") if entry.values.get(name)
-    ]
+    others = entry.take("inbox", "hours").items()
+    other = [f"{name}: {value}" for name, value in others if value]
     named = "; ".join([*([] if made == "*" and other else [made]), *other])
     entry.values.setdefault("name", named[:200])
 

@@ -21,7 +21,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_gateway import embeddings, handoff, importing, knowledge, questions, quotes, tasks, terms
+from ai_gateway import embeddings, handoff, importing, knowledge, questions, quotes, tasks
+from ai_gateway import search_terms as terms
 from ai_gateway.chunks import MOST, chunks_of
 from ai_gateway.errors import EndpointError
 from ai_gateway.importing import CannotImport

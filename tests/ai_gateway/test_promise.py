@@ -33,7 +33,7 @@ FAULTS = st.fixed_dictionaries(
 
 
 @pytest.fixture(autouse=True)
-def fakes(settings: Any) -> None:
+def fakes(settings: Any, db: None) -> None:
     settings.AI_BACKENDS = {"fake": "ai_gateway.testing.FakeBackend"}
 
 

@@ -54,8 +54,9 @@ def test_an_endpoint_answers(api: Caller, endpoint: Endpoint, server: FakeOpenAI
 
     assert answer.pop("latency_ms") >= 0
     assert len(answer.pop("attempt")) >= 8
+    assert 0 < answer.pop("confidence") <= 1
     assert answer == {
-        "text": "可以退。", "intent": None, "confidence": None, "slots": {}, "endpoint": "main",
+        "text": "可以退。", "intent": "return_exchange", "slots": {}, "endpoint": "main",
         "degraded": False, "fallback_from": [], "citations": [], "suggested": [],
         "handoff": False, "usage": None,
     }  # fmt: skip
