@@ -25,6 +25,8 @@ READ = [
     "inboxes/", "inboxes/web-demo/", "teams/", "teams/aftersale/", "labels/", "api-keys/",
     "agents/", "agents/wangfang/", "quick-replies/",
     "ai/endpoints/", "ai/endpoints/main/", "ai/answer-rules/", "ai/answer-rules/rule/",
+    "ai/routing-rules/", "ai/routing-rules/rule/", "ai/degrade-policies/",
+    "ai/degrade-policies/busy/", "ai/drills/", "ai/drills/{drill}/",
 ]  # fmt: skip
 WRITE = [
     ("PATCH", "conversations/{c}/"), ("POST", "conversations/{c}/messages/"),
@@ -45,6 +47,11 @@ ADMIN = [
     ("POST", "ai/endpoints/"), ("PATCH", "ai/endpoints/main/"), ("DELETE", "ai/endpoints/main/"),
     ("POST", "ai/answer-rules/"), ("PATCH", "ai/answer-rules/rule/"),
     ("DELETE", "ai/answer-rules/rule/"),
+    ("POST", "ai/routing-rules/"), ("PATCH", "ai/routing-rules/rule/"),
+    ("DELETE", "ai/routing-rules/rule/"), ("POST", "ai/routing-rules/simulate/"),
+    ("POST", "ai/degrade-policies/"), ("PATCH", "ai/degrade-policies/busy/"),
+    ("DELETE", "ai/degrade-policies/busy/"), ("POST", "ai/drills/"),
+    ("DELETE", "ai/drills/{drill}/"),
 ]  # fmt: skip
 EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 
@@ -53,13 +60,17 @@ EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 def filled(conversation, agent):
     """A path with the ids of a conversation and its contact."""
     from agents.models import Agent
-    from ai_gateway.models import AnswerRule, Endpoint
+    from ai_gateway.models import AnswerRule, DegradePolicy, Drill, Endpoint, RoutingRule
 
     Agent.objects.create(user=agent)
     Endpoint.objects.create(slug="main", backend="openai")
     AnswerRule.objects.create(name="rule", keywords=["a"], answer="b")
+    RoutingRule.objects.create(name="rule", endpoint="main")
+    DegradePolicy.objects.create(name="busy", endpoint="main", max_qps=1)
+    moment = factories.NOON
+    drill = Drill.objects.create(endpoint="main", started_at=moment, ends_at=moment)
     c, p = conversation.public_id, conversation.contact.public_id
-    return lambda path: path.format(c=c, p=p)
+    return lambda path: path.format(c=c, p=p, drill=drill.pk)
 
 
 def status(caller: Caller, method: str, path: str) -> int:

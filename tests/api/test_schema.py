@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from agents import roster
 from agents.models import AssignmentReceipt
-from ai_gateway.models import AnswerRule, Endpoint
+from ai_gateway.models import AnswerRule, DegradePolicy, Endpoint, RoutingRule
 from tests import factories
 from tests.api.conftest import ALL_SCOPES
 from tickets.models import ApiKey, Contact, Conversation, Label
@@ -75,6 +75,8 @@ def token(db: None) -> str:
     Label.objects.create(name="退款")
     Endpoint.objects.create(slug="main", backend="openai")
     AnswerRule.objects.create(name="退", keywords=["退"], answer="可以")
+    RoutingRule.objects.create(name="退", endpoint="main")
+    DegradePolicy.objects.create(name="退", endpoint="main", max_qps=1)
     _, made = api_keys.create(name="st", scopes=ALL_SCOPES, user=boss, per_minute=1_000_000)
     return made
 

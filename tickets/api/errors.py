@@ -1,9 +1,11 @@
 """What the API refuses, as HTTP: the ground's errors translated, in one table."""
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.fields import get_error_detail
+from rest_framework.settings import api_settings
 
 from tickets.errors import (
     AlreadyThere,
@@ -54,5 +56,8 @@ def translated(error: TicketsError) -> APIException:
 
 
 def by_field(error: DjangoValidationError) -> ValidationError:
-    """A model's complaints, each with the field it is about."""
-    return ValidationError(get_error_detail(error))
+    """A model's complaints, each with the field it is about, in DRF's words for all of them."""
+    detail = get_error_detail(error)
+    if isinstance(detail, dict) and NON_FIELD_ERRORS in detail:
+        detail[api_settings.NON_FIELD_ERRORS_KEY] = detail.pop(NON_FIELD_ERRORS)
+    return ValidationError(detail)
