@@ -16,7 +16,7 @@ PASSES = 8
 LEARNING_RATE = 6.0
 IGNORED_GRADIENT = 0.01  # of one class and example: what is smaller moves nothing
 SHARPNESS = 1.0  # of the scores before they become probabilities; measured, so that they hold
-MIN_CONFIDENCE = 0.3  # below it there is no intent
+MIN_CONFIDENCE = 0.2  # below it there is no intent
 
 
 @dataclass(frozen=True)

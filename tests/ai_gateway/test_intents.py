@@ -9,13 +9,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ai_gateway.intents import current
-from ai_gateway.intents.classifier import Classifier
+from ai_gateway.intents.classifier import MIN_CONFIDENCE, Classifier
 from ai_gateway.intents.evaluation import evaluate, read_cases
 from ai_gateway.intents.features import features
 from ai_gateway.intents.shipped import EVALUATION_SET, shipped
 from ai_gateway.models import Intent
 
-FLOOR = 0.75
+FLOOR = 0.90
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_what_is_plain_is_told(classifier: Classifier, text: str, intent: str) -
     assert guess is not None
     assert guess.intent == intent
     assert guess.runner_up != intent
-    assert 0.3 <= guess.confidence <= 1
+    assert MIN_CONFIDENCE <= guess.confidence <= 1
 
 
 @pytest.mark.parametrize("text", ["", "   ", "😀🎉", "？！…", "\x00\ud800", "ສະບາຍດີ", "მადლობა"])
