@@ -8,6 +8,8 @@ all. nh3, our sanitiser of HTML, gives HTML; here text has to come out, with `a 
 import html
 import re
 
+ROUNDS = 3
+
 # What would need any of the work below; most answers hold none of it.
 _SUSPECT = re.compile(
     r"[<\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
@@ -60,6 +62,7 @@ def plain(text: str, *, growing: bool = False) -> str:
     text = _without_html(text, growing=growing)
     text = _LINK.sub(_link, text)
     text = _REFERENCE.sub(lambda m: m.group() if is_good_target(m.group(1)) else "", text)
+    text = _TAG_START.sub("< ", text)  # last, for what was taken out may have left one behind
     return _SCHEME.sub(r"\1：", text)
 
 
@@ -69,15 +72,14 @@ def is_good_target(url: str) -> bool:
 
 
 def _without_html(text: str, *, growing: bool) -> str:
-    before = None
-    while before != text:  # what was taken out may leave a new tag behind: <scr<b>ipt>
-        before = text
+    """Without tags and what they hold. Tags within tags only so deep: what is left has no effect
+    by `_TAG_START`.
+    """
+    for _round in range(ROUNDS):
         text = _COMMENT.sub("", _WITH_CONTENT.sub("", text))
         text = _AUTOLINK.sub(r"\1", _ANCHOR.sub(r"[\2](\1)", text))
         text = _TAG.sub("", _BREAK.sub("\n", text))
-    if growing:
-        text = _UNFINISHED.sub("", text)
-    return _TAG_START.sub("< ", text)
+    return _UNFINISHED.sub("", text) if growing else text
 
 
 def _link(match: re.Match[str]) -> str:

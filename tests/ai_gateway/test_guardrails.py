@@ -203,6 +203,8 @@ def test_a_change_of_a_list_is_seen_at_once(db: None) -> None:
         ("[点](data:text/html,x)", "点"),
         ("![图](https://a.cn/p.png?q=secret)", "[图](https://a.cn/p.png?q=secret)"),
         ("[1]: javascript:x", ""),
+        ("<[scr](x)ipt>alert(1)", "< script>alert(1)"),
+        ("[[点](x)](javascript:x)", "[点](javascript：x)"),
         ("<javascript:x>", "< javascript：x>"),
         ("<https://a.cn>", "https://a.cn"),
         ("a\x00b\x1bc\u202ed\r\ne\U000e0041", "abcd\ne"),
@@ -211,6 +213,15 @@ def test_a_change_of_a_list_is_seen_at_once(db: None) -> None:
 )
 def test_markup_that_is_active_goes_and_the_rest_stays(said: str, shown: str) -> None:
     assert markup.plain(said) == shown
+
+
+def test_tags_within_tags_cost_no_time() -> None:
+    started = time.process_time()
+
+    shown = markup.plain("<" + "<b" * 50_000 + ">" * 50_000)
+
+    assert time.process_time() - started < 1
+    assert "<b" not in shown
 
 
 PIECES = (
