@@ -9,6 +9,7 @@ from django.core.cache import cache
 
 from tests import factories
 from tests.browser.site import Site
+from tests.fakes.openai_server import FakeOpenAI, say
 from tests.gates import forget_endpoints
 from tickets.models import Conversation, Inbox, Team
 
@@ -86,3 +87,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def live_key(live: Site) -> str:
     """An API key of the live server with every scope."""
     return str(live.do("api_key"))
+
+
+@pytest.fixture(scope="session")
+def live_ai(live: Site) -> Iterator[FakeOpenAI]:
+    """A fake AI behind the live server's endpoint `main`; and a rule about parcels."""
+    live.do("rule", name="包裹", keywords=["包裹"], answer="请稍候。")
+    with FakeOpenAI() as server:
+        live.do("endpoint", slug="main", base_url=server.base_url, model="m-1")
+        yield server
+
+
+@pytest.fixture
+def upstream(live_ai: FakeOpenAI) -> FakeOpenAI:
+    """The live server's AI: well, and asked nothing yet."""
+    live_ai.requests.clear()
+    live_ai.will(say("好的。"))
+    return live_ai
