@@ -99,8 +99,9 @@ def live_ai(live: Site) -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def upstream(live_ai: FakeOpenAI) -> FakeOpenAI:
+def upstream(live: Site, live_ai: FakeOpenAI) -> FakeOpenAI:
     """The live server's AI: well, and asked nothing yet."""
+    live.do("forget_endpoints")
     live_ai.requests.clear()
     live_ai.will(say("好的。"))
     return live_ai

@@ -9,7 +9,7 @@ from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.guardrails import markup
 from ai_gateway.guardrails.masking import Masker
 from ai_gateway.guardrails.sensitive import Direction, Scan, Verdict, Words
-from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Role, Tell, ToolCall, Turn
+from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Role, Tell, Turn
 from ai_gateway.services import sensitive_lists
 
 
@@ -87,7 +87,7 @@ class Guarded:
             wants_handoff=answer.wants_handoff or verdict.wants_handoff or self._wants_handoff,
             citations=tuple(map(self._citation, answer.citations)),
             suggested=tuple(s.text for s in suggested if s.text and not s.blocked),
-            tools=tuple(ToolCall(t.name, self._resolved(t.arguments)) for t in answer.tools),
+            tools=tuple(replace(t, arguments=self._resolved(t.arguments)) for t in answer.tools),
         )
 
     def _judged(self, text: str) -> Verdict:

@@ -22,6 +22,7 @@ from django.utils import timezone  # noqa: E402
 
 from ai_gateway.models import AnswerRule, Attempt, Endpoint  # noqa: E402
 from tests import factories  # noqa: E402
+from tests.gates import forget_endpoints  # noqa: E402
 from tickets import bus  # noqa: E402
 from tickets.envelopes import BOT, Author  # noqa: E402
 from tickets.events import HandoffReason, ReplyGrowing, TypingStarted  # noqa: E402
@@ -183,7 +184,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, api_key, converse, endpoint, attempts,
+        say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts,
     )
 }  # fmt: skip
 

@@ -41,7 +41,7 @@ def test_three_lines(reachable: None, upstream: FakeOpenAI) -> None:
     answer = bot.ask("用户说手机无法支付")
 
     assert (answer.text, answer.endpoint, answer.degraded) == ("好的。", "main", False)
-    assert (answer.intent, answer.fallback_from, answer.usage) == (None, (), None)
+    assert (answer.intent, answer.fallback_from, answer.usage) == ("payment_issue", (), None)
     assert answer.latency_ms is not None
 
 
