@@ -28,10 +28,21 @@ def _simplifier() -> opencc.OpenCC:
     return opencc.OpenCC("t2s")
 
 
+# How people begin before they say what they want.
+_OPENING = re.compile(
+    r"^(?:[\W_]*(?:(?:您|你)们?好[呀啊哦吖]?|哈喽|hello|hi|嗨|亲[亲爱的]*|在吗|在不在?|有人(?:在)?吗"
+    r"|客服(?:小姐姐|小哥哥|妹妹|亲)?|老板|店家|掌柜|早上好|上午好|下午好|晚上好"
+    r"|请问(?:一下)?|我?想?请?(?:问|咨询)(?:一下|下)?|麻烦问?(?:一下|下)?))+[\W_]*"
+)
+_MATTER = 4  # characters that have to be left behind it, else the opening is all there is
+
+
 def normalised(text: str) -> str:
-    """Half width, no case, simplified characters."""
+    """Half width, no case, simplified characters, without a greeting before the matter."""
     folded = unicodedata.normalize("NFKC", clean(text[:MAX_TEXT])).casefold()
-    return str(_simplifier().convert(folded))
+    plain = str(_simplifier().convert(folded))
+    matter = _OPENING.sub("", plain)
+    return matter if len(matter) >= _MATTER else plain
 
 
 def tokens(text: str) -> list[str]:
