@@ -50,6 +50,13 @@ async def visitor_application(scope: Scope, receive: Receive, send: Send) -> Non
     await VisitorSocket(scope, receive, send).run()
 
 
+async def nowhere(_scope: Scope, receive: Receive, send: Send) -> None:
+    """What is no inbox's key: the same answer as to a key that no inbox has."""
+    await receive()  # websocket.connect
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": NO_INBOX})
+
+
 class VisitorSocket:
     """One open socket of a visitor."""
 

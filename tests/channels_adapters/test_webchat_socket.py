@@ -284,7 +284,12 @@ async def test_text_is_stored_as_it_came_but_for_nul_and_lone_surrogates(visit):
 
 @pytest.mark.parametrize(
     ("key", "origin", "code"),
-    [("nowhere", None, 4404), ("web-demo", "https://evil.example", 4403)],
+    [
+        ("nowhere", None, 4404),
+        ("a\x00b", None, 4404),
+        ("a\nb/c", None, 4404),
+        ("web-demo", "https://evil.example", 4403),
+    ],
 )
 async def test_unknown_inboxes_and_foreign_origins_are_sent_away(visit, inbox, key, origin, code):
     inbox.settings = {"allowed_origins": ["https://shop.example"]}
