@@ -106,6 +106,15 @@ def test_after_five_wrong_passwords_name_and_address_wait(agent, page, name):
     assert not is_in(client)
 
 
+@pytest.mark.parametrize("page", ["/login/", "/admin/login/"])
+@pytest.mark.parametrize("length", [151, 300, 5000])
+def test_a_name_that_is_too_long_is_an_ordinary_failure(page, length):
+    answer = Client().post(page, {"username": "x" * length, "password": "wrong"})
+
+    assert answer.status_code == 200
+    assert "用户名或密码不正确" in answer.content.decode()
+
+
 def test_the_lock_is_the_same_page_whether_the_name_exists_or_not(agent):
     def locked_page(name: str) -> str:
         client = Client()
