@@ -24,7 +24,6 @@ from tickets.errors import (
 )
 from tickets.services.attachments import TooLarge, Unsupported
 
-
 log = logging.getLogger(__name__)
 
 
