@@ -41,7 +41,7 @@ def remove(row: Model) -> None:
 
 def used_by(row: Model) -> list[str]:
     """The nouns that stand on the row and keep it; none of their rows, which may be millions."""
-    links = row._meta.get_fields(include_hidden=True)
+    links: list[Any] = row._meta.get_fields(include_hidden=True)
     keeping = [link for link in links if getattr(link, "on_delete", None) is PROTECT]
     found = {
         str(link.related_model._meta.verbose_name)
