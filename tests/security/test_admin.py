@@ -292,3 +292,9 @@ def test_a_team_in_use_is_not_deleted_and_the_page_says_by_what(
     assert "正在使用：会话、接入点" in page.content.decode()
     conversation.refresh_from_db()
     assert conversation.team == team
+
+
+def test_a_filter_with_a_character_that_is_none_leads_back_to_the_list(as_admin):
+    answer = as_admin.get("/admin/tickets/conversation/?status=a%00b")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/tickets/conversation/?e=1")

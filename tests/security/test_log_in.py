@@ -87,6 +87,13 @@ def test_nobody_is_led_to_another_site(agent, client, where):
     assert log_in(client, next=where)["Location"] == "/console/"
 
 
+@pytest.mark.parametrize("where", ["nowhere", "a%00b"])
+def test_who_is_in_goes_on_to_whatever_they_named(agent, client, where):
+    log_in(client)
+
+    assert client.get(f"/login/?next={where}").status_code == 302
+
+
 def test_a_page_of_ours_is_where_one_goes_on(agent, client):
     assert log_in(client, next="/console/c/7?x=1")["Location"] == "/console/c/7?x=1"
 
