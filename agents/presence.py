@@ -8,7 +8,6 @@ grace period so that a reload does not look like going home. Work is only given 
 
 import time
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from agents.models import Agent
+from tickets.once import once
 
 BEAT_S = 5
 TTL_S = 15  # a gateway that dies takes its consoles with it after that long
@@ -29,7 +29,7 @@ _OPEN = "kefu:presence:open"
 _LEAVING = "kefu:presence:leaving"
 
 
-@cache
+@once
 def _redis() -> Redis:
     # A short patience: a console that cannot be registered must still open at once.
     return Redis.from_url(

@@ -87,6 +87,7 @@ SENTENCES: dict[str, str | Promise] = {
     "bot": _("机器人"),
     "note": _("备注"),
     "visitor": _("访客"),
+    "visitor_code": _("访客 {code}"),
     "draft": _("「草稿」"),
     "typing": _("正在输入…"),
     "contact_typing": _("客户正在输入…"),

@@ -5,6 +5,6 @@ from django.urls import include, path
 from channels_adapters.webchat.uploads import upload
 
 urlpatterns = [
-    path("chat/<str:inbox_key>/uploads/", upload, name="visitor-upload"),
+    path("chat/<slug:inbox_key>/uploads/", upload, name="visitor-upload"),
     path("", include("channels_adapters.webchat.urls")),
 ]

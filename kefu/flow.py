@@ -11,8 +11,13 @@ from tickets import subscribers as ground
 
 FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageArrived: [ground.receive],
-    events.MessageReceived: [channels.show_received, agents.show_received, ai.answer],
-    events.ReplyPosted: [channels.show_reply, agents.show_reply],
+    events.MessageReceived: [
+        channels.show_received,
+        agents.show_received,
+        ai.answer,
+        ground.count_received,
+    ],
+    events.ReplyPosted: [channels.show_reply, agents.show_reply, ground.count_reply],
     events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],

@@ -12,10 +12,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+import redis
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
+from kombu.exceptions import OperationalError as BrokerAway
+from psycopg_pool import PoolTimeout
 
 from tickets import tracing
 
@@ -90,6 +94,32 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=lambda it: without_secrets(str(it)))
 
 
+def is_away(error: BaseException | None) -> bool:
+    """Whether it comes from PostgreSQL or Redis being away, however deep."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, (redis.ConnectionError, redis.TimeoutError, BrokerAway, PoolTimeout)):
+            return True
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            # Without a code it never spoke to the server; else the server stops or is full.
+            return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P"))
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class BriefWhileAway(logging.Filter):
+    """One line instead of a traceback each tick where a server is away: it is not our code."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if is_away(error):
+            said, why = (str(it).strip().partition("\n")[0] for it in (record.getMessage(), error))
+            record.msg = said if why in said else f"{said}: {why}"
+            record.args, record.exc_info, record.exc_text = None, None, None
+        return True
+
+
 def configure(_given: Mapping[str, Any]) -> None:
     """Everything to standard error, at LOG_LEVEL; chatty libraries from WARNING."""
     lines = JsonLines if settings.LOG_FORMAT == "json" else TextLines
@@ -102,7 +132,14 @@ def configure(_given: Mapping[str, Any]) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"lines": {"()": lines}},
-            "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines"}},
+            "filters": {"brief": {"()": BriefWhileAway}},
+            "handlers": {
+                "lines": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "lines",
+                    "filters": ["brief"],
+                }
+            },
             "root": {"handlers": ["lines"], "level": settings.LOG_LEVEL},
             "loggers": {
                 **{name: {"level": "WARNING"} for name in quiet},

@@ -19,18 +19,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from kefu.database.base import waiting_at_most
 from tickets import metrics as counted  # noqa: F401  registers what is counted
 from tickets.models import ApiKey, Conversation, Envelope
 
+PATIENCE_S = 1.0  # what is away must not keep a scraper waiting
 QUEUES = ("intake", "delivery", "default", "bulk", "ai")
 FORWARDING = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CF_")
 
 
 def view(request: HttpRequest) -> HttpResponse:
     """For keys of scope `read`, and for this machine where no proxy stands between."""
-    if not (_is_local(request) or _has_key(request)):
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(generate_latest(registry()), content_type=CONTENT_TYPE_LATEST)
+    with waiting_at_most(PATIENCE_S):
+        if not (_is_local(request) or _has_key(request)):
+            return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return HttpResponse(generate_latest(registry()), content_type=CONTENT_TYPE_LATEST)
 
 
 def registry() -> CollectorRegistry:
@@ -72,11 +75,19 @@ class _ReadOff(Collector):
         return []  # to register without asking the database
 
     def collect(self) -> Iterable[Metric]:
-        for read in (_conversations, _intake_lag, _queue_lag):
+        for read in (_of_the_database, _of_the_queues):
             try:
-                yield read()
+                yield from read()
             except (DatabaseError, psycopg.Error, redis.RedisError):
                 continue  # what is away shows nothing; /readyz says so
+
+
+def _of_the_database() -> list[Metric]:
+    return [_conversations(), _intake_lag()]
+
+
+def _of_the_queues() -> list[Metric]:
+    return [_queue_lag()]
 
 
 def _conversations() -> Metric:
@@ -106,7 +117,7 @@ def _queue_lag() -> Metric:
     )
     if not settings.CELERY_BROKER_URL.startswith("redis"):
         return family
-    with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=2) as broker:
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=PATIENCE_S) as broker:
         for queue in QUEUES:
             family.add_metric([queue], _age_of(broker.lindex(queue, -1)))
     return family

@@ -4,14 +4,18 @@
 """
 
 import argparse
+import asyncio
 import os
 import resource
 import socket
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kefu.embedded_process import EmbeddedError
 
+HEAD_TIMEOUT_S = 20.0  # from the connection to the end of its first request's head
 LARGEST_FRAME = 64 * 1024  # bytes; a larger one closes its socket with 1009
 
 
@@ -41,6 +45,38 @@ def allow_many_sockets() -> None:
         return  # macOS has a further limit of its own; the soft one stays then
 
 
+class ImpatientProtocol(H11Protocol):
+    """Closes connections that never say what they want: each would hold a place for ever.
+
+    uvicorn's own timer is for the silence between two requests; any byte ends it.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_awaiting()
+        elif self._late is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_awaiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._late = self.loop.call_later(HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
+
+    def _stop_awaiting(self) -> None:
+        if self._late:
+            self._late.cancel()
+            self._late = None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
@@ -63,6 +99,7 @@ def configuration() -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
+        http=ImpatientProtocol,
         ws="websockets-sansio",
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,

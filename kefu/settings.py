@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "kefu.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "kefu.outage.OutageMiddleware",
     "kefu.health.ProbeMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -305,6 +306,7 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UPLOADED_FILES_USE_URL": False,
 }
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "tickets.api.errors.ApiExceptionHandler"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kefu API",
     "VERSION": "1",

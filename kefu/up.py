@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ NO_NEWS = (
     "No directory at",  # whitenoise: `collectstatic` is for images
     "StreamingHttpResponse must consume",  # whitenoise's files are small
 )
+MEMORY = Path("/dev/shm")  # noqa: S108  only folders with random names are made there
 LEAST_SPACE = 20 * 1024 * 1024  # bytes: below, PostgreSQL would stop in the middle of something
 
 
@@ -96,6 +98,7 @@ def _up(started: float) -> None:
         listener = stack.enter_context(listening_socket(host, port))
         _check_given_servers()
         environment = _environment(home, host, url)
+        stack.callback(_forget_counts, home / "metrics")
         printer = Printer(NAMES)
         servers = stack.enter_context(_embedded_servers(home, printer))
         environment.update(servers.environment)
@@ -129,13 +132,18 @@ def _check_given_servers() -> None:
         if database:
             psycopg.connect(database, connect_timeout=5).close()
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise EmbeddedError(f"DATABASE_URL does not answer: {reason}") from error
+        raise EmbeddedError(f"DATABASE_URL does not answer: {_reason(error)}") from error
     try:
         if queues:
             redis.Redis.from_url(queues, socket_connect_timeout=5, socket_timeout=5).ping()
     except redis.RedisError as error:
         raise EmbeddedError(f"REDIS_URL does not answer: {error}") from error
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The first line that is not only a heading; what follows are guesses at a remedy."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.endswith(":")), type(error).__name__)
 
 
 def _environment(home: Path, host: str, url: str) -> dict[str, str]:
@@ -160,11 +168,26 @@ def _environment(home: Path, host: str, url: str) -> dict[str, str]:
 
 
 def _counts_folder(home: Path) -> Path:
-    """Where the processes of this run count together, empty at its start (kefu.metrics)."""
+    """Where the processes of this run count together, empty at its start (kefu.metrics).
+
+    In memory where the machine has room for it: the files are mapped, and the kernel ends a
+    process (SIGBUS) that writes into a page for which a full disk has no place.
+    """
     folder = home / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
+    _forget_counts(folder)
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > LEAST_SPACE:
+        with contextlib.suppress(OSError):
+            folder.symlink_to(tempfile.mkdtemp(prefix="kefu-metrics-", dir=MEMORY))
+            return folder
     folder.mkdir()
     return folder
+
+
+def _forget_counts(folder: Path) -> None:
+    if folder.is_symlink():
+        shutil.rmtree(folder.readlink(), ignore_errors=True)
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _names_of_this_machine(host: str) -> list[str]:
@@ -279,7 +302,11 @@ class _Run:
         pids: dict[str, int | None] = {role.name: role.pid for role in self.supervisor.roles}
         self._forget_gauges_of_the_dead(set(pids.values()))
         pids["gateway"] = pids.get("web")
-        write_private(self.home / "roles.json", json.dumps(pids))
+        path = self.home / "roles.json"
+        try:
+            write_private(path, json.dumps(pids))
+        except OSError as error:  # those who read it see older numbers: no reason to end all
+            self.printer.line("kefu", f"cannot write {path}: {_state_of_disk(error, path.parent)}")
 
     def _forget_gauges_of_the_dead(self, alive: set[int | None]) -> None:
         """Open sockets are summed over living processes: the dead have none (kefu.metrics)."""
@@ -319,6 +346,11 @@ class _Run:
             f"{'configuration':<20} {self.url}/admin/",
             f"{'API':<20} {self.url}/api/v1/docs/",
         ]
+
+
+def _state_of_disk(error: OSError, folder: Path) -> str:
+    free = shutil.disk_usage(folder).free
+    return f"{error.strerror or error}; the disk of {folder} has {free >> 20} MB free"
 
 
 def _demo_people(home: Path) -> list[str]:

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.api.urls import nothing_here
 
+handler500 = "kefu.outage.fault"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("kefu.accounts.urls")),
     path("", include("agents.urls")),

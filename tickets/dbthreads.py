@@ -19,6 +19,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
+RETRY_AFTER_S = 5  # what whoever asks meanwhile is told
 
 
 def is_open(raw: psycopg.Connection[Any]) -> bool:

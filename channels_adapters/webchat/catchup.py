@@ -3,7 +3,8 @@
 A push may be dropped: Redis away, a full channel, a worker that died between commit and
 push. A client sees a gap when the next message comes; for the last message none does. So
 each process compares, every few seconds and with one query for all its sockets, what they
-were sent with what the log holds.
+were sent with what the log holds. At the same time it reads their inboxes, whose settings may
+have changed, or which may be closed.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from django.db import connection
 from django.db.models import Q
 
 from channels_adapters.subscribers import message_frames
+from channels_adapters.webchat import session
 from tickets import dbthreads
-from tickets.models import Message
+from tickets.models import Inbox, Message
 
 log = logging.getLogger(__name__)
 PERIOD_S = 4.0
@@ -37,6 +39,11 @@ class Watched(Protocol):
 
     @property
     def seen(self) -> tuple[str, int]: ...
+
+    @property
+    def inbox_id(self) -> int: ...
+
+    def inbox_is(self, inbox: Inbox | None) -> None: ...
 
     def catch_up(self, message_frames: list[dict[str, Any]]) -> None: ...
 
@@ -61,11 +68,19 @@ class Watch:
         while self._sockets:
             await asyncio.sleep(PERIOD_S)
             try:
+                await self._look_at_inboxes()
                 suspects = await self._look(suspects)
             except dbthreads.AWAY:
                 suspects = {}
             except Exception:  # an outermost edge: the watch must go on
                 log.exception("looking for lost pushes failed")
+
+    async def _look_at_inboxes(self) -> None:
+        inboxes = await _in_thread(
+            session.open_inboxes, {socket.inbox_id for socket in self._sockets}
+        )
+        for socket in list(self._sockets):
+            socket.inbox_is(inboxes.get(socket.inbox_id))
 
     async def _look(self, suspects: dict[Watched, tuple[str, int]]) -> dict[Any, tuple[str, int]]:
         """Send what was missing at the last look too: what is on its way now is not lost."""

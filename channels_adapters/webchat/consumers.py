@@ -21,6 +21,7 @@ from channels_adapters.webchat.limits import RateLimits
 from channels_adapters.webchat.writer import writer
 from tickets import bus, dbthreads, metrics
 from tickets.envelopes import InboundMessage, Received
+from tickets.errors import Blocked
 from tickets.events import TypingStarted
 from tickets.models import Inbox
 from tickets.net import client_ip, network_of
@@ -48,6 +49,13 @@ class Closed(Exception):
 async def visitor_application(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application of `/ws/chat/<inbox key>/`."""
     await VisitorSocket(scope, receive, send).run()
+
+
+async def nowhere(_scope: Scope, receive: Receive, send: Send) -> None:
+    """What is no inbox's key: the same answer as to a key that no inbox has."""
+    await receive()  # websocket.connect
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": NO_INBOX})
 
 
 class VisitorSocket:
@@ -107,13 +115,19 @@ class VisitorSocket:
             await self._sorry(RESTART)
         if inbox is None:
             await self._sorry(NO_INBOX)
-        headers = {name: value.decode("latin-1") for name, value in self._scope["headers"]}
-        if not _origin_allowed(inbox, headers.get(b"origin"), headers.get(b"host", "")):
+        if not self._may_come(inbox):
             await self._sorry(FORBIDDEN_ORIGIN)
         self._inbox: Inbox = inbox
         peer = (self._scope.get("client") or ("",))[0]
-        forwarded = headers.get(b"x-forwarded-for", "")
+        forwarded = self._headers().get(b"x-forwarded-for", "")
         self._network = network_of(client_ip(peer, forwarded, settings.TRUSTED_PROXIES))
+
+    def _headers(self) -> dict[bytes, str]:
+        return {name: value.decode("latin-1") for name, value in self._scope["headers"]}
+
+    def _may_come(self, inbox: Inbox) -> bool:
+        headers = self._headers()
+        return _origin_allowed(inbox, headers.get(b"origin"), headers.get(b"host", ""))
 
     async def _sorry(self, code: int) -> NoReturn:
         self._out.close(code)
@@ -181,11 +195,24 @@ class VisitorSocket:
         for frame in message_frames:
             self._pushed({"type": "visitor.frame", "frame": frame})
 
+    @property
+    def inbox_id(self) -> int:
+        return self._inbox.pk
+
+    def inbox_is(self, inbox: Inbox | None) -> None:
+        """Its settings may have changed since the socket was opened; None: it takes nobody now."""
+        if inbox is None:
+            self._out.close(NO_INBOX)
+        elif not self._may_come(inbox):
+            self._out.close(FORBIDDEN_ORIGIN)
+        else:
+            self._inbox = inbox
+
     # What the client sends ------------------------------------------------------------------
 
     async def _next_text(self) -> str | None:
         event = await self._receive()
-        if event["type"] == "websocket.disconnect":
+        if event["type"] == "websocket.disconnect" or self._out.close_code is not None:
             raise Closed
         text: str | None = event.get("text")
         if (
@@ -317,7 +344,11 @@ class VisitorSocket:
         await _in_thread(session.mark_read, self._visitor, frames.seq(frame))
 
     async def _on_handoff(self, frame: dict[str, Any]) -> None:
-        status = await _in_thread(session.hand_off, self._inbox, self._visitor, self._page)
+        try:
+            status = await _in_thread(session.hand_off, self._inbox, self._visitor, self._page)
+        except Blocked:
+            self._error("blocked", _REFUSALS["blocked"])
+            return
         if status:
             self._out.push(status)
 

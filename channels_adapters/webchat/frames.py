@@ -11,6 +11,7 @@ from tickets.text import clean
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_CLIENT_ID = 64
+MAX_PAGE = 2000
 FETCH_LIMIT = 100
 MAX_COMMENT = 500
 MAX_SEQ = 2**31 - 1
@@ -79,6 +80,11 @@ def _string(frame: dict[str, Any], name: str, limit: int, default: str = "") -> 
     return clean(value)
 
 
+def _cut(frame: dict[str, Any], name: str, limit: int) -> str:
+    """What the browser says, not the person: too much of it is no reason to turn them away."""
+    return _string(frame, name, MAX_FRAME_BYTES)[:limit]
+
+
 def _number(frame: dict[str, Any], name: str, default: int | None = None) -> int:
     value = frame.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEQ:
@@ -104,8 +110,8 @@ def hello(frame: dict[str, Any]) -> Hello:
         token=_string(frame, "token", 200),
         conversation=parse_public_id(conversation),
         after=_number(frame, "after", 0),
-        identity=_string(frame, "identity", 8000) or None,
-        page={name: _string(page, name, 2000) for name in ("url", "title", "referrer")},
+        identity=_string(frame, "identity", MAX_FRAME_BYTES) or None,  # judged as a token
+        page={name: _cut(page, name, MAX_PAGE) for name in ("url", "title", "referrer")},
         locale=_string(frame, "locale", 20),
     )
 
@@ -113,9 +119,9 @@ def hello(frame: dict[str, Any]) -> Hello:
 def message(frame: dict[str, Any], *, text_limit: int) -> Written:
     """Raises BadFrame `too_large` over `text_limit` code points or too many attachments."""
     client_id = frame.get("client_id")
-    if not isinstance(client_id, str) or not 0 < len(client_id) <= MAX_CLIENT_ID:
+    client_id = clean(client_id) if isinstance(client_id, str) else ""
+    if not 0 < len(client_id) <= MAX_CLIENT_ID:
         raise BadFrame(f"client_id is a string of 1 to {MAX_CLIENT_ID} characters")
-    client_id = clean(client_id)
     text = frame.get("text")
     if text is None:
         text = ""

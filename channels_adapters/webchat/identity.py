@@ -9,8 +9,10 @@ import jwt
 from tickets.envelopes import Sender
 from tickets.models import ContactIdentity, IdentityLink, Inbox
 from tickets.services import contacts
+from tickets.text import clean
 
 MAX_AGE = timedelta(hours=24)
+MAX_TOKEN = 8000  # characters
 USER_PREFIX = "user:"
 SOURCE = "identity_jwt"
 
@@ -34,6 +36,8 @@ def read(token: str, *, secret: str, now: datetime) -> Claims:
     """The claims of a valid token. Raises BadIdentity."""
     if not secret:
         raise BadIdentity("this inbox has no identity secret")
+    if len(token) > MAX_TOKEN:
+        raise BadIdentity(f"the token is longer than {MAX_TOKEN} characters")
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -41,13 +45,15 @@ def read(token: str, *, secret: str, now: datetime) -> Claims:
             algorithms=["HS256"],
             options={"require": ["sub", "exp"], "verify_aud": False},
         )
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except (jwt.InvalidTokenError, ValueError, OverflowError) as error:
         raise BadIdentity(str(error)) from error
     if claims["exp"] > (now + MAX_AGE).timestamp() + 60:
         raise BadIdentity("exp is more than 24 hours ahead")
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 0 < len(user_id) <= 150:
         raise BadIdentity("sub is not a string of 1 to 150 characters")
+    if clean(user_id) != user_id:
+        raise BadIdentity("sub has a character that is none")
     said = {name: str(value) for name, value in claims.items() if isinstance(value, str)}
     return Claims(
         user_id=user_id,

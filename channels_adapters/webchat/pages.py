@@ -93,7 +93,7 @@ def content_security_policy(request: HttpRequest, inbox: Inbox) -> str:
     host = request.get_host()
     directives = {
         "default-src": ["'self'"],
-        "img-src": ["'self'", "data:", "blob:"],
+        "img-src": settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]["img-src"],
         "connect-src": ["'self'", f"ws://{host}", f"wss://{host}"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],

@@ -1,5 +1,6 @@
 """What a visitor's socket asks the database: synchronous functions, one call for each thing."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from django.utils import timezone
 from channels_adapters.subscribers import status_frame
 from channels_adapters.webchat import frames, identity, pages, tokens
 from tickets.envelopes import Sender
+from tickets.errors import Blocked
 from tickets.events import HandoffReason
 from tickets.models import ContactIdentity, Conversation, Inbox
 from tickets.payloads import messages_for_payload, visitor_conversation, visitor_messages
@@ -44,6 +46,12 @@ def load_inbox(key: str) -> Inbox | None:
         .filter(key=key, type=Inbox.Type.WEB)
         .first()
     )
+
+
+def open_inboxes(inbox_ids: Collection[int]) -> dict[int, Inbox]:
+    """Those of them that still take visitors, as they are now."""
+    found = Inbox.objects.enabled().select_related("team", "hours").filter(type=Inbox.Type.WEB)
+    return found.in_bulk(inbox_ids)
 
 
 def greet(inbox: Inbox, hello: frames.Hello) -> Greeting:
@@ -118,13 +126,16 @@ def mark_read(visitor: Visitor, seq: int) -> None:
 
 
 def hand_off(inbox: Inbox, visitor: Visitor, page: dict[str, str]) -> dict[str, Any] | None:
-    """转人工, also before the first word; the answer is the status where nothing moved."""
+    """转人工, also before the first word; the answer is the status where nothing moved.
+
+    Raises Blocked.
+    """
     now: datetime = timezone.now()
     conversation = conversations.open_live(
         identity_id=visitor.identity_id, inbox=inbox, page=page, now=now
     )
     if conversation is None:
-        return None
+        raise Blocked("the contact is blocked")
     if conversations.hand_off(conversation, reason=HandoffReason.ASKED, now=now):
         return None  # told by the event
     return status(visitor)

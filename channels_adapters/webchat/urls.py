@@ -8,6 +8,6 @@ app_name = "webchat"
 
 urlpatterns = [
     path("widget/v1.js", views.widget_script, name="loader"),
-    path("chat/<str:inbox_key>/", views.chat, name="chat"),
+    path("chat/<slug:inbox_key>/", views.chat, name="chat"),
     path("demo/", views.demo_shop, name="demo"),
 ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.db import DatabaseError
 from django.utils import timezone
 
-from tickets import intake, metrics, tracing
+from tickets import intake, tracing
 from tickets.dbthreads import AWAY, DatabaseThreads
 from tickets.envelopes import InboundMessage, Received
 
@@ -64,7 +64,6 @@ class Writer:
                 results = [UNAVAILABLE] * len(batch)
             for waiting, received in zip(batch, results, strict=True):
                 waiting.answer(received)
-            metrics.messages.labels("web", "in").inc(sum(not r.error for r in results))
 
 
 def _commit(messages: list[InboundMessage]) -> list[Received]:

@@ -9,6 +9,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+MAX_USERNAME = 150  # characters, as User.username has
+
 
 def styled(form: forms.BaseForm) -> None:
     """Give the fields the design system's class, and screen readers the state of each."""
@@ -29,6 +31,12 @@ class LogInForm(AuthenticationForm):
         self.fields["username"].label = _("用户名")
         self.fields["password"].label = _("密码")
         styled(self)
+
+    def clean(self) -> dict[str, Any]:
+        """A name longer than any account's is wrong like any other, and is kept nowhere."""
+        if len(self.cleaned_data.get("username") or "") > MAX_USERNAME:
+            raise self.get_invalid_login_error()
+        return super().clean()
 
 
 class CodeForm(forms.Form):

@@ -1,5 +1,8 @@
 """The backend that `settings.DATABASES` names: Django's own, but for what its pool hands out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -13,6 +16,18 @@ from tickets.dbthreads import is_open
 # so that a long absence of the server is not followed by as long a pause of ours.
 RECONNECT_TIMEOUT_S = 3.0
 
+_patience_s: ContextVar[float | None] = ContextVar("patience_s", default=None)
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """In this block a connection is waited for no longer than that, whatever the pool's rule."""
+    token = _patience_s.set(seconds)
+    try:
+        yield
+    finally:
+        _patience_s.reset(token)
+
 
 class Pool(ConnectionPool):
     """Looks at a connection before it hands it out, without asking the server.
@@ -24,7 +39,7 @@ class Pool(ConnectionPool):
     def getconn(self, timeout: float | None = None) -> psycopg.Connection[Any]:
         """Raises PoolTimeout."""
         while True:
-            found = super().getconn(timeout)
+            found = super().getconn(_patience_s.get() if timeout is None else timeout)
             if is_open(found):
                 return found
             found.close()

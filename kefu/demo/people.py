@@ -113,4 +113,8 @@ def write(path: Path, url: str, passwords: dict[str, str], key: str, inboxes: li
         "api_key": key,
         "inboxes": {inbox.type: inbox.key for inbox in inboxes},
     }
+    keep(path, demo)
+
+
+def keep(path: Path, demo: dict[str, Any]) -> None:
     write_private(path, json.dumps(demo, ensure_ascii=False, indent=2) + "\n")

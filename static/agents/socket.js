@@ -1,5 +1,9 @@
 /* The console socket (contract §5): opens, keeps alive, comes back with jitter. Frames become events of their type. */
 
+import { t } from "./format.js";
+
+/* Lists are written once for all consoles, with names made up in one language for who gave none. */
+const MADE_UP_NAME = /^(?:访客|Visitor) ([0-9A-F]{4})$/;
 const PING_MS = 20_000;
 const SILENCE_MS = 45_000;
 const LONGEST_PAUSE_MS = 15_000;
@@ -49,7 +53,7 @@ export class ConsoleSocket extends EventTarget {
 
   hear(data) {
     this.lastEventAt = Date.now();
-    const frame = JSON.parse(data);
+    const frame = JSON.parse(data, inOurWords);
     if (frame.type === "pong") this.tripMs = Math.round(performance.now() - this.pingedAt);
     if (frame.type === "ready") this.welcome();
     this.tell(frame.type, frame);
@@ -117,4 +121,9 @@ export class ConsoleSocket extends EventTarget {
   on(type, listener) {
     this.addEventListener(type, (event) => listener(event.detail));
   }
+}
+
+function inOurWords(key, value) {
+  const code = key === "name" && typeof value === "string" && MADE_UP_NAME.exec(value)?.[1];
+  return code ? t("visitor_code", { code }) : value;
 }

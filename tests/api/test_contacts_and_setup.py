@@ -285,6 +285,16 @@ def test_a_team_is_made_changed_and_deleted(api, agent):
     assert api.delete("teams/tech/").status_code == 204
 
 
+def test_a_team_that_has_conversations_or_inboxes_stays(api, team, web_inbox, conversation):
+    refused = api.delete("teams/aftersale/")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "in_use")
+
+    Inbox.objects.update(team=None)
+    assert api.delete("teams/aftersale/").status_code == 409
+    conversation.refresh_from_db()
+    assert conversation.team == team
+
+
 def test_a_label_is_found_by_its_name_or_id(api):
     made = api.post("labels/", {"name": "退款", "color": "#112233"}).json()
 

@@ -256,6 +256,21 @@ def test_a_conversation_goes_its_way_and_refuses_illegal_steps(api, caller, agen
     assert [a.status_code for a in steps] == [409, 200, 200, 200, 200, 200, 200, 409, 200]
 
 
+def test_what_was_put_off_is_reopened_with_its_agent(api, caller, agent, conversation):
+    path = f"conversations/{conversation.public_id}"
+    as_agent = caller("read", "write", agent=agent)
+    as_agent.post(f"{path}/take-over/")
+    as_agent.post(f"{path}/snooze/", {"until": "2090-01-01T00:00:00.000Z"})
+
+    woken = as_agent.post(f"{path}/reopen/")
+
+    assert (woken.status_code, woken.json()["status"]) == (200, "open")
+    assert woken.json()["owner"]["name"] == "wangfang"
+    last = api.get(f"{path}/messages/").json()["results"][-1]
+    assert (last["kind"], last["activity"]) == ("activity", "reopened")
+    assert as_agent.post(f"{path}/reopen/").status_code == 409
+
+
 def test_a_key_that_acts_for_nobody_cannot_take_over(api, conversation):
     answer = api.post(f"conversations/{conversation.public_id}/take-over/")
 

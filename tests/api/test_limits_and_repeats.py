@@ -50,6 +50,35 @@ def test_where_redis_is_away_requests_pass(api):
         limits._resting_until = 0.0
 
 
+def test_counting_that_fails_breaks_no_answer(api, monkeypatch):
+    class Broken:
+        def pipeline(self, **_):
+            raise AttributeError("collected")
+
+    monkeypatch.setattr(limits, "_redis", Broken)
+    try:
+        assert api.get("teams/").status_code == 200
+    finally:
+        limits._resting_until = 0.0
+
+
+def test_threads_that_come_together_count_by_one_client():
+    limits._redis.cache_clear()
+    start, clients = threading.Barrier(16), []
+
+    def ask() -> None:
+        start.wait()
+        clients.append(limits._redis())
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({id(client) for client in clients}) == 1
+
+
 def test_the_same_key_and_body_give_the_same_answer_and_nothing_twice(api):
     body, headers = {"name": "退款"}, {"Idempotency-Key": "one"}
 

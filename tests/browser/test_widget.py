@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, FrameLocator, Locator, Page, expect
 
 from tests.browser.site import Site
@@ -227,6 +228,39 @@ def test_dark_and_english_follow_the_browser(visitor: Visit) -> None:
     expect(page.locator("main")).to_have_css("background-color", "rgb(24, 27, 33)")
     visible = page.locator("main").inner_text().replace("清禾官方客服", "").replace("清", "")
     assert not re.search(r"[\u4e00-\u9fff]", visible)
+
+
+def test_the_status_line_is_not_cut_in_a_narrow_panel(visitor: Visit) -> None:
+    page = visitor(locale="en-GB", viewport={"width": 300, "height": 600})
+
+    line = page.locator("#presence")
+    expect(line).to_contain_text("within a minute")
+    hidden = "it => it.scrollWidth > it.clientWidth || it.scrollHeight > it.clientHeight"
+    assert not line.evaluate(hidden)
+    head, words = page.locator(".head").bounding_box(), line.bounding_box()
+    assert head
+    assert words
+    assert words["y"] + words["height"] <= head["y"] + head["height"]
+
+
+def test_a_wide_picture_of_ones_own_ends_where_ones_words_end(
+    visitor: Visit, tmp_path: Path
+) -> None:
+    page = visitor()
+    begin(page, None)  # type: ignore[arg-type]
+    picture = tmp_path / "wide.png"
+    Image.new("RGB", (600, 200), "teal").save(picture)
+    page.locator("#file").set_input_files(picture)
+    expect(page.locator(".upload.is-done")).to_have_count(1)
+    page.locator("#send").click()
+    image = page.locator(".msg-own .pic img")
+    expect(image).to_have_js_property("naturalWidth", 600)
+
+    shown, words = image.bounding_box(), page.locator(".msg-own .bubble-own").first.bounding_box()
+
+    assert shown
+    assert words
+    assert abs(shown["x"] + shown["width"] - words["x"] - words["width"]) < 1
 
 
 def test_two_tabs_are_one_visitor_and_stay_in_step(visitor: Visit, site: Site, inbox: str) -> None:

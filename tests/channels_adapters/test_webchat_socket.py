@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from PIL import Image
 
-from channels_adapters.webchat import consumers
+from channels_adapters.webchat import catchup, consumers
 from tests import factories
 from tests.channels_adapters.visitors import Visitor
 from tests.factories import NOON
@@ -284,7 +284,12 @@ async def test_text_is_stored_as_it_came_but_for_nul_and_lone_surrogates(visit):
 
 @pytest.mark.parametrize(
     ("key", "origin", "code"),
-    [("nowhere", None, 4404), ("web-demo", "https://evil.example", 4403)],
+    [
+        ("nowhere", None, 4404),
+        ("a\x00b", None, 4404),
+        ("a\nb/c", None, 4404),
+        ("web-demo", "https://evil.example", 4403),
+    ],
 )
 async def test_unknown_inboxes_and_foreign_origins_are_sent_away(visit, inbox, key, origin, code):
     inbox.settings = {"allowed_origins": ["https://shop.example"]}
@@ -338,6 +343,80 @@ async def test_a_blocked_visitor_is_told_so(visit):
     visitor.send({"type": "message", "client_id": "c1", "text": "x"})
 
     assert (await visitor.frame("error"))["code"] == "blocked"
+
+
+async def test_a_blocked_visitor_is_told_so_when_they_ask_for_people_too(visit):
+    visitor = visit()
+    await visitor.hello()
+    await in_database(lambda: contacts.set_blocked(Contact.objects.get(), blocked=True, now=NOON))()
+
+    visitor.send({"type": "handoff"})
+
+    assert (await visitor.frame("error"))["code"] == "blocked"
+
+
+async def test_an_inbox_that_is_closed_sends_its_open_sockets_away(visit, inbox, monkeypatch):
+    monkeypatch.setattr(catchup, "PERIOD_S", 0.1)
+    visitor = visit()
+    await visitor.hello()
+    inbox.enabled = False
+    await inbox.asave()
+
+    assert await visitor.close_code() == 4404
+    assert visitor.task
+    visitor.send({"type": "message", "client_id": "late", "text": "还在吗"})
+    await visitor.task
+    assert not await Message.objects.aexists()
+
+
+async def test_open_sockets_keep_to_changed_settings(visit, inbox, monkeypatch):
+    monkeypatch.setattr(catchup, "PERIOD_S", 0.1)
+    visitor, stranger = visit(), visit(origin="https://shop.example")
+    await visitor.hello()
+    await stranger.hello()
+    inbox.settings = {"text_limit": 3, "allowed_origins": ["https://other.example"]}
+    await inbox.asave()
+
+    assert await stranger.close_code() == 4403
+    visitor.send({"type": "message", "client_id": "c1", "text": "四个汉字"})
+
+    assert (await visitor.frame("error"))["code"] == "too_large"
+
+
+async def test_a_reply_tells_the_visitor_that_they_were_read(visit):
+    visitor = visit()
+    await visitor.hello()
+    ack = await visitor.say("在吗", "c1")
+    agent = await in_database(factories.user)()
+    conversation = await Conversation.objects.aget()
+
+    def reply() -> None:
+        author = Author.agent(agent.pk)
+        conversations.post_reply(conversation, author=author, text="在的", now=NOON)
+
+    await in_database(reply)()
+
+    assert (await visitor.frame("read"))["seq"] >= ack["seq"]
+
+
+async def test_a_page_of_any_length_is_cut_not_refused(visit):
+    visitor = visit()
+    await visitor.hello(page={"url": "https://shop.example/?" + "x" * 5000, "title": "店"})
+
+    await visitor.say("在吗", "c1")
+
+    page = (await Conversation.objects.aget()).page
+    assert (len(page["url"]), page["title"]) == (2000, "店")
+
+
+async def test_a_client_id_of_nothing_is_invalid(visit):
+    visitor = visit()
+    await visitor.hello()
+
+    visitor.send({"type": "message", "client_id": "\x00", "text": "在吗"})
+
+    assert (await visitor.frame())["code"] == "invalid"
+    assert not await Message.objects.aexists()
 
 
 async def test_a_token_of_another_inbox_or_an_altered_one_counts_as_none(visit, inbox):
@@ -398,6 +477,9 @@ async def test_a_token_of_another_user_is_dropped_for_a_new_one(visit):
         jwt.encode({"sub": "u1"}, SECRET, "HS256"),
         jwt.encode({"sub": "u1", "exp": time.time() + 600}, None, "none"),
         jwt.encode({"sub": 5, "exp": time.time() + 600}, SECRET, "HS256"),
+        jwt.encode({"sub": "u\x001", "exp": time.time() + 600}, SECRET, "HS256"),
+        jwt.encode({"sub": "u1", "exp": float("inf")}, SECRET, "HS256"),
+        jwt.encode({"sub": "u1", "exp": time.time() + 600, "x": "x" * 8000}, SECRET, "HS256"),
     ],
 )
 async def test_a_bad_identity_is_told_and_the_visitor_is_anonymous(visit, bad):
@@ -454,13 +536,19 @@ async def test_an_upload_is_sent_once_and_only_by_its_owner(visit, client):
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='x()'/>", 415),
         ("a.png", b"<html>not a picture</html>", 415),
         ("a.exe", b"MZ\x90\x00" + b"\x00" * 200, 415),
+        ("a.js", b"alert(1)", 415),
+        ("a.VBS", b"MsgBox 1", 415),
+        ("a.bat. ", b"echo 1", 415),
+        ("js", b"text", 201),
         ("a.txt", "订单号 123".encode(), 201),
         ("../../etc/passwd", b"text", 201),
         ("a.pdf", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj", 201),
         ("empty.txt", b"", 415),
     ],
 )
-async def test_uploads_are_judged_by_content(visit, client, name, content, status):
+async def test_uploads_are_judged_by_content_and_runnable_ones_by_name(
+    visit, client, name, content, status
+):
     ready = await visit().hello()
     file = io.BytesIO(content)
     file.name = name

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from asgiref.sync import SyncToAsync
 from django.db import connection, connections
 
 from tickets.dbthreads import AWAY, DatabaseThreads, is_open
@@ -14,6 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _own_connection() -> Iterator[None]:
+    # That of earlier asynchronous tests too: later ones must not find it cut.
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     yield
     connections.close_all()
 

@@ -7,10 +7,12 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db.models import Count, F, Max, Min
+from django.utils import timezone
 
 from agents.models import QuickReply
+from ai_gateway import rules
 from ai_gateway.models import AnswerRule, Endpoint
-from tickets.models import ApiKey, Contact, Conversation, Inbox, Team
+from tickets.models import ApiKey, Contact, Conversation, Inbox, Label, Team
 
 pytestmark = pytest.mark.django_db
 
@@ -111,3 +113,28 @@ def test_with_the_file_gone_the_log_ins_are_made_anew(demo: Path) -> None:
     admin = User.objects.get(username="admin")
     assert admin.check_password(told["admin"]["password"])
     assert ApiKey.objects.with_token(told["api_key"]).exists()
+
+
+def test_a_second_start_writes_the_address_and_brings_nothing_back(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEFU_DEMO", "1")
+    monkeypatch.setenv("KEFU_HOME", str(demo.parent))
+    monkeypatch.setenv("PUBLIC_URL", "http://127.0.0.1:9999")
+    before = json.loads(demo.read_text())
+    Label.objects.all().delete()
+    Team.objects.first().members.clear()
+
+    call_command("prepare")
+
+    assert json.loads(demo.read_text()) == {**before, "url": "http://127.0.0.1:9999"}
+    assert not Label.objects.exists()
+    assert not Team.objects.order_by("pk").first().members.exists()
+
+
+@pytest.mark.parametrize("question", ["发货要多久？", "发货时间是多久", "什么时候发货"])
+def test_when_it_is_sent_is_answered_however_it_is_asked(demo: Path, question: str) -> None:
+    found = rules.match(rules.current(), (question,), inbox_id=None, now=timezone.now())
+
+    assert found
+    assert found.rule.name == "查物流"

@@ -3,13 +3,15 @@ import json
 import logging
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+import redis
 from celery import current_app
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from kefu.logging import JsonLines, TextLines, without_secrets
+from kefu.logging import BriefWhileAway, JsonLines, TextLines, without_secrets
 from tickets import tracing
 from tickets.models import Conversation, Message
 
@@ -123,3 +125,37 @@ def test_fields_stand_behind_the_words_for_people() -> None:
 
     with tracing.following("trace-one"):
         assert TextLines().format(record).endswith("INFO kefu sent trace=trace-one conversation=42")
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        lambda: redis.Redis(port=1).ping(),
+        lambda: psycopg.connect("host=127.0.0.1 port=1"),
+        lambda: current_app.connection("redis://127.0.0.1:1/0").ensure_connection(max_retries=1),
+    ],
+)
+def test_a_server_that_is_away_is_one_line(away) -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.addFilter(BriefWhileAway())
+    handler.setFormatter(TextLines())
+    logger = logging.getLogger("test.away")
+    logger.addHandler(handler)
+    try:
+        away()
+    except Exception as error:
+        try:
+            raise RuntimeError("scheduling failed") from error
+        except RuntimeError as wrapped:
+            logger.exception("Message Error: %s\n%s", wrapped, ["a stack"])
+    try:
+        raise ValueError("ours")
+    except ValueError:
+        logger.exception("a task failed")
+    logger.removeHandler(handler)
+
+    away_line, *ours = out.getvalue().splitlines()
+    assert "Message Error: scheduling failed" in away_line
+    assert "a task failed" in ours[0]
+    assert ours[1].startswith("Traceback")

@@ -7,8 +7,12 @@ import redis
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
-from tickets.services import api_keys
+from tests import factories
+from tickets.envelopes import Author
+from tickets.models import Conversation
+from tickets.services import api_keys, conversations
 
 pytestmark = pytest.mark.django_db
 ELSEWHERE = "203.0.113.9"
@@ -80,3 +84,24 @@ def test_a_queue_lags_as_long_as_its_oldest_task(client: Client) -> None:
 
     lag = next(line for line in lines if line.startswith('kefu_queue_lag_seconds{queue="bulk"}'))
     assert 90 <= float(lag.split()[-1]) < 100
+
+
+def _counted(channel: str, direction: str) -> float:
+    labels = {"channel": channel, "direction": direction}
+    return REGISTRY.get_sample_value("kefu_messages_total", labels) or 0.0
+
+
+def test_messages_of_every_channel_are_counted_in_both_directions(committed) -> None:
+    agent = factories.user()
+    before = [_counted("feishu", "in"), _counted("feishu", "out")]
+    with committed():
+        identity = factories.identity(factories.inbox("feishu"))
+        factories.say(identity, client_id="c1")
+        factories.say(identity, client_id="c1")
+        conversation = Conversation.objects.get()
+        author = Author.agent(agent.pk)
+        conversations.add_note(conversation, author=author, text="note", now=factories.NOON)
+        conversations.post_reply(conversation, author=author, text="hi", now=factories.NOON)
+
+    after = [_counted("feishu", "in"), _counted("feishu", "out")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]

@@ -274,3 +274,27 @@ def test_nobody_becomes_superuser_by_the_form(as_admin, agent):
 
     agent.refresh_from_db()
     assert not agent.is_superuser
+
+
+@pytest.mark.parametrize("where", ["one", "several"])
+def test_a_team_in_use_is_not_deleted_and_the_page_says_by_what(
+    as_admin, team, conversation, where
+):
+    other = factories.team("tech")
+    if where == "one":
+        page = as_admin.get(f"/admin/tickets/team/{team.pk}/delete/")
+        as_admin.post(f"/admin/tickets/team/{team.pk}/delete/", {"post": "yes"})
+    else:
+        chosen = {"action": "delete_selected", "_selected_action": [team.pk, other.pk]}
+        page = as_admin.post("/admin/tickets/team/", chosen)
+        as_admin.post("/admin/tickets/team/", {**chosen, "post": "yes"})
+
+    assert "正在使用：会话、接入点" in page.content.decode()
+    conversation.refresh_from_db()
+    assert conversation.team == team
+
+
+def test_a_filter_with_a_character_that_is_none_leads_back_to_the_list(as_admin):
+    answer = as_admin.get("/admin/tickets/conversation/?status=a%00b")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/tickets/conversation/?e=1")

@@ -87,6 +87,13 @@ def test_nobody_is_led_to_another_site(agent, client, where):
     assert log_in(client, next=where)["Location"] == "/console/"
 
 
+@pytest.mark.parametrize("where", ["nowhere", "a%00b"])
+def test_who_is_in_goes_on_to_whatever_they_named(agent, client, where):
+    log_in(client)
+
+    assert client.get(f"/login/?next={where}").status_code == 302
+
+
 def test_a_page_of_ours_is_where_one_goes_on(agent, client):
     assert log_in(client, next="/console/c/7?x=1")["Location"] == "/console/c/7?x=1"
 
@@ -104,6 +111,15 @@ def test_after_five_wrong_passwords_name_and_address_wait(agent, page, name):
     assert right.status_code == 429
     assert 850 < int(right["Retry-After"]) <= 901
     assert not is_in(client)
+
+
+@pytest.mark.parametrize("page", ["/login/", "/admin/login/"])
+@pytest.mark.parametrize("length", [151, 300, 5000])
+def test_a_name_that_is_too_long_is_an_ordinary_failure(page, length):
+    answer = Client().post(page, {"username": "x" * length, "password": "wrong"})
+
+    assert answer.status_code == 200
+    assert "用户名或密码不正确" in answer.content.decode()
 
 
 def test_the_lock_is_the_same_page_whether_the_name_exists_or_not(agent):

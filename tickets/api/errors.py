@@ -1,12 +1,17 @@
 """What the API refuses, as HTTP: the ground's errors translated, in one table."""
 
+import logging
+from typing import Any
+
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.fields import get_error_detail
 from rest_framework.settings import api_settings
 
+from tickets.dbthreads import AWAY, RETRY_AFTER_S
 from tickets.errors import (
     AlreadyThere,
     BadAttachment,
@@ -20,6 +25,30 @@ from tickets.errors import (
     WindowClosed,
 )
 from tickets.services.attachments import TooLarge, Unsupported
+
+log = logging.getLogger(__name__)
+
+
+class Unavailable(APIException):
+    """503: the database is away."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "the database is away; try again"
+    wait = RETRY_AFTER_S  # becomes Retry-After
+
+
+class ApiExceptionHandler(ExceptionHandler):
+    """Named by the settings: what is known of the database's absence is no error of ours."""
+
+    def convert_known_exceptions(self, exc: Exception) -> Exception:
+        return Unavailable() if isinstance(exc, AWAY) else super().convert_known_exceptions(exc)
+
+    def report_exception(self, exc: APIException, response: Any) -> None:
+        if isinstance(exc, Unavailable):
+            log.warning("the database is away: %s", str(self.exc).strip().partition("\n")[0])
+        else:
+            super().report_exception(exc, response)
 
 
 class Conflict(APIException):

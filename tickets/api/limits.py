@@ -6,7 +6,6 @@ Where Redis is away requests pass: a limit protects the house, its absence must 
 import logging
 import time
 from dataclasses import dataclass
-from functools import cache
 
 import redis
 from django.conf import settings
@@ -16,6 +15,7 @@ from rest_framework.request import Request
 
 from tickets import net
 from tickets.api.auth import KeyAuth
+from tickets.once import once
 
 log = logging.getLogger(__name__)
 WINDOW_S = 60
@@ -42,7 +42,7 @@ class Allowance:
         }
 
 
-@cache
+@once
 def _redis() -> redis.Redis:
     # A short patience and no second try: a request must not wait for its own counting.
     return redis.Redis.from_url(
@@ -73,6 +73,10 @@ def _count(name: str) -> int:
     except (redis.RedisError, OSError) as error:
         _resting_until = time.monotonic() + REST_AFTER_FAILURE_S
         log.warning("requests are not counted, Redis is away: %s", error)
+        return 0
+    except Exception:  # an outermost edge: counting must never break what it counts
+        _resting_until = time.monotonic() + REST_AFTER_FAILURE_S
+        log.exception("requests are not counted")
         return 0
 
 

@@ -83,7 +83,7 @@ class Conversation(models.Model):
         Inbox, models.PROTECT, related_name="conversations", verbose_name=_("接入点")
     )
     team = models.ForeignKey(
-        Team, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+        Team, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,

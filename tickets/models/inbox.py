@@ -63,7 +63,7 @@ class Inbox(models.Model):
     enabled = models.BooleanField(_("启用"), default=True)
     team = models.ForeignKey(
         Team,
-        models.SET_NULL,
+        models.PROTECT,
         null=True,
         blank=True,
         related_name="inboxes",

@@ -1,7 +1,8 @@
 """Files: judged by content, pictures encoded anew, kept private, sent once.
 
 HTML, SVG, scripts and executables are refused, whatever they are called: nothing that we
-hand out may run in somebody's browser.
+hand out may run in somebody's browser. A script without a mark of its own is plain text by its
+content; so names are refused too that a double click or a browser would run.
 """
 
 import io
@@ -43,6 +44,12 @@ ACTIVE = re.compile(
     rb"<\s*(!doctype\s+html|html|head|body|script|svg|iframe|object|embed|\?xml|\?php)|^#!",
     re.IGNORECASE,
 )
+RUNNABLE_SUFFIXES = {
+    *("js", "mjs", "cjs", "jse", "vbs", "vbe", "wsf", "wsh", "hta", "ps1", "psm1", "bat", "cmd"),
+    *("com", "exe", "scr", "pif", "msi", "msp", "reg", "lnk", "url", "jar", "apk", "app"),
+    *("command", "sh", "bash", "php", "phtml"),
+    *("html", "htm", "xhtml", "shtml", "svg", "svgz", "mht", "mhtml"),
+}
 TEXT_SUFFIXES = {"csv": "text/csv", "json": "application/json"}
 
 
@@ -81,6 +88,9 @@ def store(
     if not content:
         raise Unsupported("the file is empty")
     name = safe_name(name)
+    suffix = name.rpartition(".")[2].lower()
+    if "." in name and suffix in RUNNABLE_SUFFIXES:
+        raise Unsupported(f"files of this type are not accepted: .{suffix}")
     judged = _judge(content, name)
     width, height = judged.size or (None, None)
     attachment = Attachment(

@@ -202,6 +202,8 @@ def _answered(
     if conversation.status in (Status.OPEN, Status.SNOOZED):
         conversation.status = Status.WAITING
         conversation.snoozed_until = None
+    if conversation.unread:
+        _tell_read(conversation, by_contact=False, seq=conversation.last_seq)
     conversation.unread = 0
     conversation.agent_read_seq = conversation.last_seq
 
@@ -371,9 +373,13 @@ def resolve(conversation: Conversation, *, by: Author, now: datetime) -> None:
 def reopen(conversation: Conversation, *, by: Author, now: datetime) -> None:
     """Live again: with the agent who reopens it or had it, else in the line.
 
-    Raises IllegalStatus where it is live, or the contact has another live one.
+    One that was put off is open at once. Raises IllegalStatus where it is live otherwise, or
+    the contact has another live one.
     """
     conversation = threads.lock(conversation)
+    if conversation.status == Status.SNOOZED:
+        _wake_early(conversation, by=by, now=now)
+        return
     others = Conversation.objects.live().filter(contact=conversation.contact_id)
     if conversation.is_live or others.exists():
         raise IllegalStatus("reopening", conversation.status)
@@ -386,6 +392,14 @@ def reopen(conversation: Conversation, *, by: Author, now: datetime) -> None:
         threads.save(conversation, *_OWNERSHIP)
     else:
         _queue(conversation, HandoffReason.RELEASED, now=now)
+    bus.publish(ConversationChanged(conversation.pk))
+
+
+def _wake_early(conversation: Conversation, *, by: Author, now: datetime) -> None:
+    conversation.status, conversation.snoozed_until = Status.OPEN, None
+    with lines.in_language_of(conversation.contact):
+        threads.say(conversation, lines.reopened(), activity="reopened", now=now, by=by)
+    threads.save(conversation, "status", "snoozed_until")
     bus.publish(ConversationChanged(conversation.pk))
 
 

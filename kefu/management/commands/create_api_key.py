@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tickets.models import ApiKey
 from tickets.services import api_keys
 
+SCOPES = ", ".join(ApiKey.Scope.values)
+
 
 class Command(BaseCommand):
     help = "Make an API key. It is printed once, on the last line, and cannot be read again."
@@ -20,8 +22,8 @@ class Command(BaseCommand):
             action="extend",
             nargs="+",
             required=True,
-            choices=ApiKey.Scope.values,
-            help="what it may do; several after one --scope, or each after its own",
+            metavar="SCOPE",
+            help=f"what it may do, of {SCOPES}; several after one --scope, or each after its own",
         )
         parser.add_argument("--agent", metavar="USERNAME", help="act for this agent, not for all")
 
@@ -29,6 +31,9 @@ class Command(BaseCommand):
         name = options["name"].strip()
         if not 0 < len(name) <= 80:
             raise CommandError("NAME needs 1 to 80 characters")
+        unknown = sorted(set(options["scope"]) - set(ApiKey.Scope.values))
+        if unknown:
+            raise CommandError(f"no scope is called {unknown[0]!r}; there are: {SCOPES}")
         agent = _agent(options["agent"]) if options["agent"] else None
         _, token = api_keys.create(name=name, scopes=options["scope"], user=agent)
         self.stdout.write(token)

@@ -14,8 +14,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
-        if os.environ.get("KEFU_DEMO") == "1" and (_is_empty() or _is_demo()):
+        if os.environ.get("KEFU_DEMO") != "1":
+            return
+        if _is_empty():
             call_command("demo", verbosity=0)
+        elif _is_demo():  # its rows are its owner's now: what they deleted stays deleted
+            call_command("demo", "--address-only", verbosity=0)
 
 
 def _is_empty() -> bool:
