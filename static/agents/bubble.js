@@ -1,5 +1,7 @@
 /* A message as an element: clones of the same components that the server renders. */
 
+import { linkified } from "../js/linkify.js";
+import { marked } from "../js/markup.js";
 import { clone, say, setIcon, show, slot } from "./dom.js";
 import { channelIcon, channelName, clock, day, filesize, initial, setHue, t } from "./format.js";
 
@@ -70,11 +72,16 @@ function becomeUnsent(element) {
   show(slot(element, "adopt"), true);
 }
 
+/** What was said, with its links; the bot's with its small Markdown. */
+export function sayWords(element, text, kind) {
+  slot(element, "text").replaceChildren(...(kind === "bot" ? marked(text) : linkified(text)));
+}
+
 function bubbleElement(message, contactId) {
   const { kind, name } = message.author;
   const element = clone("bubble");
   element.dataset.look = kind;
-  say(element, "text", message.text);
+  sayWords(element, message.text, kind);
   say(element, "author", name);
   show(slot(element, "tag"), kind === "bot");
   show(slot(element, "bubble"), message.text || !message.attachments.length);

@@ -1,6 +1,6 @@
 /* The end of the stream: bubbles on their way, what the bot is writing, and that the contact types. */
 
-import { messageElement } from "./bubble.js";
+import { messageElement, sayWords } from "./bubble.js";
 import { find, linkButton, say, show, slot } from "./dom.js";
 import { clock, has, t } from "./format.js";
 
@@ -52,7 +52,7 @@ export class Tail {
     const old = find(`[data-reply-to="${CSS.escape(replyTo)}"]`, this.growing);
     const element = old ?? this.newGrowing(replyTo);
     const atEnd = this.thread.isAtEnd();
-    say(element, "text", text);
+    sayWords(element, text, "bot");
     if (atEnd) this.thread.toEnd();
   }
 

@@ -1,7 +1,7 @@
 /* The open conversation's log: ordered by seq, each number once, gaps asked for; and its place on the screen. */
 
 import { call } from "./api.js";
-import { dividerElement, messageElement, placed } from "./bubble.js";
+import { dividerElement, messageElement, placed, sayWords } from "./bubble.js";
 import { find, findAll, show, slot } from "./dom.js";
 import { t } from "./format.js";
 import { announce } from "./toasts.js";
@@ -25,7 +25,15 @@ export class Thread {
     this.hasOlder = Boolean(this.stream.dataset.older);
     this.stream.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.pill.addEventListener("click", () => this.toEnd(true));
+    this.findMarks();
     this.openAtUnread();
+  }
+
+  /** The server draws words alone: their links and marks are found here. */
+  findMarks() {
+    for (const element of findAll(".msg[data-look]", this.box)) {
+      sayWords(element, slot(element, "text").textContent, element.dataset.look);
+    }
   }
 
   subscribe() {

@@ -1,7 +1,8 @@
 /* One message as an element: text, pictures, files, where an answer comes from, and the state of one's own. */
 
 import { el, icon } from "./dom.js";
-import { linkified } from "./linkify.js";
+import { linkified } from "../../js/linkify.js";
+import { marked } from "../../js/markup.js";
 import { showPicture } from "./lightbox.js";
 import { fileSize, t } from "./words.js";
 
@@ -46,7 +47,7 @@ export function bubble({ text, attachments = [], citations = [] }, { side, growi
   const files = attachments.filter((file) => !isPicture(file));
   const looks = ["bubble", `bubble-${side}`, growing ? "is-growing" : "", failed ? "is-failed" : ""];
   const box = el("div", { class: looks.join(" ").trim() });
-  if (text) box.append(el("p", { class: "text", dir: "auto" }, linkified(text)));
+  if (text) box.append(el("p", { class: "text", dir: "auto" }, side === "bot" ? marked(text) : linkified(text)));
   box.append(...pictures.map(picture), ...files.map(fileLink));
   if (pictures.length && !text && !files.length) box.classList.add("is-bare");
   if (citations.length) box.append(sources(citations));

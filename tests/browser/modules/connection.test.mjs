@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Connection, pauseBefore } from "../../../static/webchat/connection.js";
 import { luminance, textOn } from "../../../static/webchat/theming.js";
-import { parts } from "../../../static/webchat/view/linkify.js";
+import { parts } from "../../../static/js/linkify.js";
 
 class Socket {
   readyState = 1;
