@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ai_gateway import routes, routing, tasks
+from ai_gateway import questions, routes, routing, tasks
 from ai_gateway.conditions import Facts, RouteRule, RuleBook
 from ai_gateway.models import Attempt, DegradePolicy, RoutingRule
 from ai_gateway.routing import Route, choose_route
@@ -185,3 +185,20 @@ def test_above_its_policy_the_rule_engine_speaks_at_once(
     assert Attempt.objects.filter(endpoint="rules", reason="divert:qps").count() == len(diverted)
     for conversation, _ in asked:
         assert conversation.messages.filter(kind="outgoing").exists()
+
+
+def test_a_question_is_read_with_few_queries(
+    web_inbox: Inbox, two: None, django_assert_num_queries: Any
+) -> None:
+    conversation, _first = ask(web_inbox, "我要退货")
+    for number in range(20):
+        message_id = factories.say(
+            conversation.identity, f"{number}", now=timezone.now()
+        ).message_id
+    questions.read(message_id)
+
+    with django_assert_num_queries(16):  # the log 6, facts 1, versions 5, route and endpoints 4
+        question = questions.read(message_id)
+
+    assert question
+    assert len(question.texts) == 10
