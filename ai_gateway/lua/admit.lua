@@ -120,8 +120,8 @@ if verdict ~= 'skip' then
   local limit = limited()
   if limit then
     if verdict == 'probe' then set('probe_until', 0) end
-    verdict, reason = 'divert', limit
-    set('diverted', number('diverted') + 1)
+    verdict, reason = limit == 'budget' and 'skip' or 'divert', limit
+    if verdict == 'divert' then set('diverted', number('diverted') + 1) end
   end
 end
 if not verdict then verdict, reason = 'go', '' end

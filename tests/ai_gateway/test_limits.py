@@ -208,7 +208,8 @@ async def test_the_days_budget_cuts_off(config: EndpointConfig) -> None:
     ticket = await ask(priced)
     await limits.report(ticket, ms=5, answer=used)
 
-    assert (await ask(priced, Policy(max_daily_tokens=1000))).reason == "budget"
+    spent = await ask(priced, Policy(max_daily_tokens=1000))
+    assert (spent.verdict, spent.reason) == (Verdict.SKIP, "budget")
     assert (await ask(priced, Policy(max_daily_cost=0.6))).reason == "budget"
     assert (await ask(priced, Policy(max_daily_cost=0.7, max_daily_tokens=2000))).may_go
     state = limits.states([config.slug])[0]
