@@ -1,6 +1,7 @@
 """The shared gate in front of an endpoint, on a real Redis."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
@@ -48,10 +49,13 @@ async def call(config: EndpointConfig, policy: Policy = limits.NO_POLICY, **came
 
 
 async def test_the_surplus_above_the_threshold_goes_to_the_rules(config: EndpointConfig) -> None:
+    began = time.monotonic()
     verdicts = [(await ask(config, Policy(max_qps=5))).verdict for _ in range(20)]
+    refilled = 5 * (time.monotonic() - began)
 
     assert verdicts[:5] == [Verdict.GO] * 5
-    assert 12 <= verdicts.count(Verdict.DIVERT) <= 15  # a slow machine refills some
+    assert 5 <= verdicts.count(Verdict.GO) <= 5 + refilled + 1
+    assert verdicts.count(Verdict.DIVERT) == 20 - verdicts.count(Verdict.GO)
 
 
 async def test_all_go_to_the_rules_until_it_is_calm(config: EndpointConfig, store: Any) -> None:
@@ -228,10 +232,12 @@ async def test_without_redis_each_process_limits_itself(
     config: EndpointConfig, settings: Any
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    began = time.monotonic()
     verdicts = [(await ask(config, Policy(max_qps=3))).verdict for _ in range(9)]
+    refilled = 3 * (time.monotonic() - began)
 
     assert verdicts[:3] == [Verdict.GO] * 3
-    assert verdicts.count(Verdict.DIVERT) >= 5
+    assert verdicts.count(Verdict.GO) <= 3 + refilled + 1
 
 
 async def test_without_redis_a_dead_endpoint_is_skipped(
