@@ -112,7 +112,7 @@ async def test_exactly_as_many_as_the_gate_lets_whoever_asks_at_once(
 
 
 async def test_a_core_intent_is_exempt(config: EndpointConfig) -> None:
-    policy = Policy(max_qps=1, exempt_intents=frozenset({"payment_issue"}))
+    policy = Policy(max_qps=0.01, exempt_intents=frozenset({"payment_issue"}))
     for _ in range(5):
         await ask(config, policy)
 
@@ -252,8 +252,8 @@ async def test_without_redis_a_dead_endpoint_is_skipped(
 
 
 async def test_states_tell_what_people_want_to_know(config: EndpointConfig) -> None:
-    open_call = await ask(config, Policy(max_qps=1))
-    await ask(config, Policy(max_qps=1))
+    open_call = await ask(config, Policy(max_qps=0.01))
+    await ask(config, Policy(max_qps=0.01))
 
     state = limits.states([config.slug])[0]
 

@@ -173,7 +173,7 @@ def test_labels_vip_and_page_are_looked_up(web_inbox: Inbox, db: None) -> None:
 def test_above_its_policy_the_rule_engine_speaks_at_once(
     web_inbox: Inbox, two: None, server: FakeOpenAI
 ) -> None:
-    DegradePolicy.objects.create(name="忙", endpoint="refund", max_qps=1)
+    DegradePolicy.objects.create(name="忙", endpoint="refund", max_qps=0.01)
     asked = [ask(web_inbox, f"我要退货 {n}") for n in range(4)]
     server.will(*[say("好的")] * 4)
 

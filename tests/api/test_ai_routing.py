@@ -128,7 +128,7 @@ def test_a_policy_lives_and_degrades(
 ) -> None:
     AnswerRule.objects.create(name="退", keywords=["退"], answer="可以退。")
     with committed():
-        made = api.post("ai/degrade-policies/", {"name": "忙", "endpoint": "main", "max_qps": 1})
+        made = api.post("ai/degrade-policies/", {"name": "忙", "endpoint": "main", "max_qps": 0.01})
     server.will(*[say("好的")] * 3)
 
     answers = [api.post("ai/ask/", {"text": f"退 {n}"}).json() for n in range(4)]
