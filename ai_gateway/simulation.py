@@ -23,6 +23,11 @@ class Simulated:
     intent: str = ""
     text: str = ""
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Endpoints of the route that are off, unknown or not configured."""
+        return tuple(slug for slug in self.route.endpoints if slug not in self.endpoints)
+
     def goes_to(self) -> tuple[tuple[str, ...], str]:
         """(endpoints, team), whether configured or not: what the rules say."""
         return self.route.endpoints, self.route.team
@@ -78,7 +83,7 @@ def facts_between(since: datetime, until: datetime) -> list[Facts]:
         created_at__gte=since, created_at__lt=until, kind=Message.Kind.INCOMING
     ).exclude(text="")
     rows = said.select_related("conversation__inbox", "conversation__contact")
-    return routes.facts_of_messages(rows.order_by("-pk")[:MOST])
+    return routes.facts_of_messages(list(rows.order_by("-pk")[:MOST]))
 
 
 class _Simulator:

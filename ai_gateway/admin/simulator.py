@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from ai_gateway import drafts, simulation
+from tickets.admin.base import KefuAdmin
 from tickets.models import Inbox
 
 MOST_DRAFT = 2_000_000  # characters
@@ -46,7 +46,7 @@ class DraftForm(forms.Form):
             raise forms.ValidationError(error.problems) from error
 
 
-def page(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
+def page(admin: KefuAdmin, request: HttpRequest) -> HttpResponse:
     """Both forms; POST with `compare` compares, any other POST tells of one text."""
     asked = request.POST if request.method == "POST" else None
     compares = asked is not None and "compare" in asked
