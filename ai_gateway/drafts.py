@@ -15,6 +15,7 @@ from ai_gateway.models.routing_rule import RULES
 
 MOST = 5_000  # rules of a draft
 MOST_TOLD = 20  # problems
+OF_NO_FIELD = ("non_field_errors", "__all__")
 _LEFT_OUT = ("position", "created_at", "updated_at")
 Rows = Mapping[str, Mapping[str, Any]]  # of NAMED, by what names them
 
@@ -119,7 +120,7 @@ def _flat(errors: Any, field: str = "") -> Iterator[tuple[str, str]]:
     """(field, what) of what a serializer found, however deep."""
     if isinstance(errors, Mapping):
         for name, inner in errors.items():
-            path = "" if name == "non_field_errors" else ".".join(filter(None, [field, str(name)]))
+            path = ".".join(filter(None, [field, "" if name in OF_NO_FIELD else str(name)]))
             yield from _flat(inner, path)
     elif isinstance(errors, list):
         for inner in errors:

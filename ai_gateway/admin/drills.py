@@ -61,7 +61,7 @@ class DrillAdmin(ReadOnlyAdmin):
         rows = live.report_rows(drill.report)
         if not rows:
             return str(_("演练结束后可见"))
-        return format_html("<dl>{}</dl>", format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}: {}</li>", rows))
 
     @action(
         description=_("AI 实时与发起演练"), url_path="to-live", icon="speed", permissions=["view"]

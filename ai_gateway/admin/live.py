@@ -87,7 +87,6 @@ def page(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     context = {
         **admin.admin_site.each_context(request),
         "title": _("AI 实时"),
-        "opts": admin.opts,
         "form": DrillForm(),
         "may_act": admin.has_act_permission(request),
         "words": _words(),
@@ -199,12 +198,12 @@ def report_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     named = {str(outcomes.get(key, key)): n for key, n in report["outcomes"].items()}
     first = report["first_text_ms"]
     return [
-        (_("调用"), str(report["calls"])),
+        (_("调用次数"), str(report["calls"])),
         (_("结果"), _counts(named)),
         (_("实际回答"), _counts(report["answered_by"])),
         (_("首字 P50（毫秒）"), _figure(first["p50"])),
         (_("首字 P95（毫秒）"), _figure(first["p95"])),
-        (_("转人工"), str(report["handed_off"])),
+        (_("转人工的会话"), str(report["handed_off"])),
     ]
 
 

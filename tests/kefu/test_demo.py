@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db.models import Count, F, Max, Min
 
 from agents.models import QuickReply
-from ai_gateway.models import AnswerRule, Endpoint
+from ai_gateway.models import AnswerRule, DegradePolicy, Endpoint, RoutingRule
 from tickets.models import ApiKey, Contact, Conversation, Inbox, Team
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +111,12 @@ def test_with_the_file_gone_the_log_ins_are_made_anew(demo: Path) -> None:
     admin = User.objects.get(username="admin")
     assert admin.check_password(told["admin"]["password"])
     assert ApiKey.objects.with_token(told["api_key"]).exists()
+
+
+def test_questions_are_routed_and_degraded(demo: Path) -> None:
+    routed = RoutingRule.objects.in_order().values_list("regex", "endpoint")
+
+    assert list(routed) == [(".*怎么安装.*", "fastgpt-prod"), (".*退货.*", "dify-refund")]
+    assert DegradePolicy.objects.get().endpoint == "kouzi-api"
+    for row in (*RoutingRule.objects.all(), *DegradePolicy.objects.all()):
+        row.full_clean()

@@ -26,7 +26,7 @@ export function showCards(endpoints) {
 
 function showCard(card, { slug, backend, missing, policy, figures }) {
   const badge = card.querySelector('[data-slot="breaker"]');
-  badge.hidden = !figures;
+  badge.hidden = !figures || missing.length > 0;
   badge.dataset.breaker = figures?.cooling_s ? "cooling" : figures?.breaker;
   fill(card, {
     slug,
