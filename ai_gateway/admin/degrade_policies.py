@@ -20,7 +20,9 @@ from tickets.admin.base import KefuAdmin
 
 class DegradePolicyForm(forms.ModelForm):
     endpoint = forms.ChoiceField(label=_("AI 接口"), widget=UnfoldAdminSelectWidget())
-    exempt_intents = LinesField(label=_("豁免意图"), help_text=_("每行一个；这些意图总是问 AI"))
+    exempt_intents = LinesField(
+        label=_("豁免意图"), rows=3, help_text=_("每行一个；这些意图总是问 AI")
+    )
 
     class Meta:
         model = DegradePolicy

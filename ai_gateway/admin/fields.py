@@ -11,10 +11,11 @@ from ai_gateway.models.routing_rule import RULES
 
 
 class LinesField(forms.CharField):
-    """A list of strings, one a line."""
+    """A list of strings, one a line. `rows` is how many lines it shows."""
 
-    def __init__(self, **values: Any) -> None:
-        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(), **values)
+    def __init__(self, *, rows: int = 10, **values: Any) -> None:
+        widget = UnfoldAdminTextareaWidget(attrs={"rows": rows})
+        super().__init__(required=False, widget=widget, **values)
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value

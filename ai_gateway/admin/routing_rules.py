@@ -20,11 +20,13 @@ from tickets.admin.base import KefuAdmin
 
 
 class RoutingRuleForm(forms.ModelForm):
-    labels = LinesField(label=_("标签"), help_text=_("每行一个；会话或客户要有全部这些标签"))
+    labels = LinesField(
+        label=_("标签"), rows=3, help_text=_("每行一个；会话或客户要有全部这些标签")
+    )
     endpoint = forms.ChoiceField(
         label=_("AI 接口"), required=False, widget=UnfoldAdminSelectWidget()
     )
-    fallbacks = LinesField(label=_("备用接口"), help_text=_("按顺序，每行一个标识"))
+    fallbacks = LinesField(label=_("备用接口"), rows=3, help_text=_("按顺序，每行一个标识"))
 
     class Meta:
         model = RoutingRule
@@ -56,6 +58,10 @@ class RoutingRuleForm(forms.ModelForm):
             field.choices = endpoint_choices(*first, kept=self.instance.endpoint)
         if "weights" in self.fields:
             self.fields["weights"].required = False
+            self.fields["weights"].widget.attrs["rows"] = 3
+        if vip := self.fields.get("vip"):
+            widget: Any = vip.widget
+            widget.choices = [("unknown", _("不限")), *list(widget.choices)[1:]]
 
     def clean_endpoint(self) -> str:
         slug = str(self.cleaned_data["endpoint"])
