@@ -11,10 +11,10 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def live(site, context):
+def live(site, context, inbox):
     """The live page, opened by the admin; an error or a refusal of the policy fails the test."""
     site.do("endpoint", slug="drilled", base_url="http://127.0.0.1:9/v1", api_key="k")
-    site.do("rule", name="演练时的回答", keywords=["演练"], answer="好")
+    site.do("rule", name=f"演练时的回答 {inbox}", keywords=["演练"], answer="好")
     page = context(viewport={"width": 1440, "height": 900}).new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -22,8 +22,9 @@ def live(site, context):
         "console",
         lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None,
     )
-    page.goto(f"{site.url}/admin/ai_gateway/drill/live/")
+    page.goto(f"{site.url}/admin/")
     log_in(page, "boss")
+    expect(page).to_have_url(re.compile(r"/admin/$"))
     page.goto(f"{site.url}/admin/ai_gateway/drill/live/")
     yield page
     assert wrong == []
