@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -116,11 +116,11 @@ async def admit(
     ask = {
         "id": call_id,
         "lease_s": config.timeout_s + 10,
-        "fingerprint": config.fingerprint(),
+        "fingerprint": config.account(),
         "last": last,
         "exempt": bool(intent) and intent in policy.exempt_intents,
         "lag_s": max(0.0, lag_s),
-        "day": _today(),
+        "day": today(),
         **policy.limits(),
     }
     said = await _run("admit", config.slug, ask)
@@ -146,7 +146,7 @@ async def report(
         "connect": bool(error and error.kind in (ErrorKind.UPSTREAM, ErrorKind.TIMEOUT)),
         "cool_s": _cool_s(error) if error else 0,
         "cool_for": _cool_for(ticket.config, error),
-        "day": _today(),
+        "day": today(),
         "tokens": _tokens(answer, error),
         "cost": _cost(ticket.config, answer, error),
     }
@@ -172,8 +172,8 @@ def _cool_s(error: EndpointError) -> float:
 
 
 def _cool_for(config: EndpointConfig, error: EndpointError | None) -> str:
-    """What the pause holds for: this configuration alone, or ('') any."""
-    return config.fingerprint() if error and error.kind in UNTIL_CHANGED else ""
+    """What the pause holds for: this account alone, or ('') any."""
+    return config.account() if error and error.kind in UNTIL_CHANGED else ""
 
 
 def _tokens(answer: Answer | None, error: EndpointError | None) -> int:
@@ -192,7 +192,7 @@ def _cost(config: EndpointConfig, answer: Answer | None, error: EndpointError | 
     return (usage["prompt_tokens"] * prompt + usage["completion_tokens"] * completion) / 1e6
 
 
-def _today() -> str:
+def today() -> str:
     """In the installation's time zone."""
     return timezone.localdate().isoformat()
 
@@ -245,61 +245,3 @@ async def close() -> None:
     """End with the running event loop."""
     if ours := _of_loops.pop(asyncio.get_running_loop(), None):
         await ours.client.aclose()
-
-
-@dataclass(frozen=True)
-class State:
-    """How an endpoint is, for people. Rates are of about the last minute, fading."""
-
-    slug: str
-    qps: float = 0.0
-    in_flight: int = 0
-    degraded_share: float = 0.0
-    error_rate: float = 0.0
-    latency_ms: float = 0.0
-    breaker: str = "closed"  # open, half_open
-    cooling_s: float = 0.0
-    tokens_today: int = 0
-    cost_today: float = 0.0
-
-
-def states(slugs: Iterable[str]) -> list[State]:
-    """The shared state of these endpoints. Raises redis.RedisError while Redis is away."""
-    wanted = list(slugs)
-    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
-        seconds, micros = client.time()
-        now = seconds + micros / 1e6
-        with client.pipeline(transaction=False) as pipe:
-            for slug in wanted:
-                state, flight = keys(slug)
-                pipe.hgetall(state)
-                pipe.zcount(flight, now, "+inf")
-            found = pipe.execute()
-    pairs = zip(wanted, found[::2], found[1::2], strict=True)
-    return [_state(slug, raw, in_flight, now) for slug, raw, in_flight in pairs]
-
-
-def _state(slug: str, raw: Mapping[bytes, bytes], in_flight: int, now: float) -> State:
-    def number(name: str) -> float:
-        return float(raw.get(name.encode(), b"0") or 0)
-
-    age = now - number("second")
-    calls, failed = number("calls"), number("failed")
-    open_until = number("open_until")
-    half = "open" if open_until > now else "half_open"
-    is_today = raw.get(b"day", b"").decode() == _today()
-    good = calls - failed
-    return State(
-        slug=slug,
-        qps=number("before") * max(0.0, 1 - age) + number("arrived") * (age < 1)
-        if age < 2
-        else 0.0,
-        in_flight=in_flight,
-        degraded_share=number("diverted") / number("seen") if number("seen") else 0.0,
-        error_rate=failed / calls if calls else 0.0,
-        latency_ms=number("ms") / good if good > 0.01 else 0.0,
-        breaker=half if open_until else "closed",
-        cooling_s=max(0.0, number("cool_until") - now),
-        tokens_today=int(number("tokens")) if is_today else 0,
-        cost_today=number("cost") if is_today else 0.0,
-    )

@@ -144,15 +144,15 @@ class EndpointConfig:
 
     def fingerprint(self) -> str:
         """Changes with anything that its backend was built from."""
-        parts = [
-            self.backend,
-            self.base_url,
-            self.api_key,
-            self.model,
-            self.options,
-            self.timeout_s,
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        return _digest([self.account(), self.options, self.timeout_s])
+
+    def account(self) -> str:
+        """Changes with who is asked, and by whose key: not with how (`options`)."""
+        return _digest([self.backend, self.base_url, self.api_key, self.model])
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class AIBackend(Protocol):

@@ -1,18 +1,20 @@
 """From a message's rows to its route, and to the terms under which its endpoints are asked."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Value
 
 from ai_gateway import policies, routing
 from ai_gateway.conditions import Facts, RuleBook
+from ai_gateway.intents.current import current as current_intents
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.models.routing_rule import RULES
 from ai_gateway.routing import Route
 from ai_gateway.services import drills, intents, threads
 from ai_gateway.terms import Terms
-from tickets.models import Contact, Conversation, Inbox, Label, Message
+from tickets.models import Contact, Conversation, Inbox, Message
 
 VIP = "vip"  # a label of the contact or conversation, or a field of the contact's `custom`
 
@@ -64,9 +66,34 @@ def terms_of(
 
 def facts_of(text: str, conversation: Conversation, now: datetime) -> Facts:
     """What the conditions of routing rules look at. Its inbox and contact are at hand."""
+    labels = _labels([conversation])(conversation)
+    return _facts(text, conversation, now, labels, intents.intent_of(text))
+
+
+def facts_of_messages(messages: Sequence[Message]) -> list[Facts]:
+    """Of many, each at its own time. Their conversations, inboxes and contacts are at hand."""
+    labels_of = _labels([message.conversation for message in messages])
+    guess = current_intents().guess
+    return [
+        _facts(
+            message.text,
+            message.conversation,
+            message.created_at,
+            labels_of(message.conversation),
+            guess(message.text),
+        )
+        for message in messages
+    ]
+
+
+def _facts(
+    text: str,
+    conversation: Conversation,
+    now: datetime,
+    labels: frozenset[str],
+    guess: intents.Guess | None,
+) -> Facts:
     contact, page = conversation.contact, conversation.page
-    labels = _labels(conversation)
-    guess = intents.intent_of(text)
     return Facts(
         text=text,
         now=now,
@@ -81,10 +108,21 @@ def facts_of(text: str, conversation: Conversation, now: datetime) -> Facts:
     )
 
 
-def _labels(conversation: Conversation) -> frozenset[str]:
-    """Of the conversation and of its contact."""
-    of_either = Q(conversations=conversation.pk) | Q(contacts=conversation.contact_id)
-    return frozenset(Label.objects.filter(of_either).values_list("name", flat=True))
+def _labels(
+    conversations: Sequence[Conversation],
+) -> Callable[[Conversation], frozenset[str]]:
+    """Of each conversation and of its contact, in one query."""
+    own: dict[int, set[str]] = defaultdict(set)
+    of_contacts: dict[int, set[str]] = defaultdict(set)
+    own_rows = Conversation.labels.through.objects.filter(
+        conversation__in={row.pk for row in conversations}
+    ).values_list(Value("own"), "conversation", "label__name")
+    contact_rows = Contact.labels.through.objects.filter(
+        contact__in={row.contact_id for row in conversations}
+    ).values_list(Value("contact"), "contact", "label__name")
+    for whose, pk, name in own_rows.union(contact_rows):
+        (own if whose == "own" else of_contacts)[pk].add(name)
+    return lambda row: frozenset(own[row.pk] | of_contacts[row.contact_id])
 
 
 def _is_vip(contact: Contact, labels: frozenset[str]) -> bool:

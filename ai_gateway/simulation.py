@@ -23,6 +23,15 @@ class Simulated:
     intent: str = ""
     text: str = ""
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Endpoints of the route that are off, unknown or not configured."""
+        return tuple(slug for slug in self.route.endpoints if slug not in self.endpoints)
+
+    def goes_to(self) -> tuple[tuple[str, ...], str]:
+        """(endpoints, team), whether configured or not: what the rules say."""
+        return self.route.endpoints, self.route.team
+
     def row(self) -> dict[str, Any]:
         """As the API shows it."""
         return {
@@ -53,19 +62,18 @@ def of_text(text: str, inbox: Inbox | None, now: datetime) -> Simulated:
         channel=inbox.type if inbox else "",
         inbox=inbox.key if inbox else "",
     )
-    return _simulated(routing.current(), facts, routes.default())
+    return _Simulator(routing.current()).run(facts)
 
 
 def compare(draft: Sequence[RoutingRule], facts: Iterable[Facts]) -> tuple[int, list[Change]]:
     """(how many were looked at, those that would go elsewhere) under a draft of all rules."""
-    book, edited = routing.current(), RuleBook(map(routing.compiled, draft))
+    now, then = _Simulator(routing.current()), _Simulator(RuleBook(map(routing.compiled, draft)))
     changes, looked_at = list[Change](), 0
-    default = routes.default()
     for one in facts:
         looked_at += 1
-        now, then = _simulated(book, one, default), _simulated(edited, one, default)
-        if (now.route.endpoints, now.route.team) != (then.route.endpoints, then.route.team):
-            changes.append(Change(one.text, now, then))
+        change = Change(one.text, now.run(one), then.run(one))
+        if change.now.goes_to() != change.draft.goes_to():
+            changes.append(change)
     return looked_at, changes
 
 
@@ -75,14 +83,24 @@ def facts_between(since: datetime, until: datetime) -> list[Facts]:
         created_at__gte=since, created_at__lt=until, kind=Message.Kind.INCOMING
     ).exclude(text="")
     rows = said.select_related("conversation__inbox", "conversation__contact")
-    return [
-        routes.facts_of(row.text, row.conversation, row.created_at)
-        for row in rows.order_by("-pk")[:MOST]
-    ]
+    return routes.facts_of_messages(list(rows.order_by("-pk")[:MOST]))
 
 
-def _simulated(book: RuleBook, facts: Facts, default: Sequence[str]) -> Simulated:
-    route = routing.choose_route(book, facts, default=default)
-    asked = tuple(config.slug for config in endpoints.chain_of(route.endpoints))
-    speakers = () if route.team else (*asked, RULES)
-    return Simulated(route, speakers, facts.intent, facts.text)
+class _Simulator:
+    """One book of rules over the endpoints as they are, read once for all questions."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._book, self._default = book, routes.default()
+        self._rows = endpoints.enabled()
+        self._speakers: dict[Sequence[str], tuple[str, ...]] = {}
+
+    def run(self, facts: Facts) -> Simulated:
+        route = routing.choose_route(self._book, facts, default=self._default)
+        speakers = () if route.team else (*self._asked(route.endpoints), RULES)
+        return Simulated(route, speakers, facts.intent, facts.text)
+
+    def _asked(self, slugs: tuple[str, ...]) -> tuple[str, ...]:
+        if slugs not in self._speakers:
+            chain = endpoints.chain_among(self._rows, slugs)
+            self._speakers[slugs] = tuple(config.slug for config in chain)
+        return self._speakers[slugs]

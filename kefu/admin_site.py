@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
@@ -26,7 +27,11 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
     (
         _("机器人与 AI"),
         [
+            ("ai_gateway_live", "speed"),
             ("ai_gateway_endpoint", "smart_toy"),
+            ("ai_gateway_routingrule", "fork_right"),
+            ("ai_gateway_degradepolicy", "shield"),
+            ("ai_gateway_drill", "emergency_heat"),
             ("ai_gateway_answerrule", "rule"),
             ("ai_gateway_intent", "psychology"),
             ("ai_gateway_article", "menu_book"),
@@ -52,6 +57,9 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
     (_("系统"), [("admin_logentry", "manage_search")]),
 ]
 
+# Pages of the menu that are no list of rows.
+PAGES: dict[str, Any] = {"ai_gateway_live": _("AI 实时")}
+
 
 def stylesheet(_request: HttpRequest) -> str:
     return static("css/admin.css")
@@ -72,6 +80,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _menu_item(model: str, icon: str) -> dict[str, Any] | None:
+    if model in PAGES:
+        return {"title": PAGES[model], "icon": icon, "link": reverse(f"admin:{model}")}
     try:
         link = reverse(f"admin:{model}_changelist")
     except NoReverseMatch:
@@ -121,4 +131,14 @@ class KefuAdminSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Colours come from static/css/admin.css: a style element would need a weaker CSP."""
-        return {**super().each_context(request), "colors": {}}
+        return {
+            **super().each_context(request),
+            "colors": {},
+            "running_drills": _running_drills() if self.has_permission(request) else [],
+        }
+
+
+def _running_drills() -> list[Any]:
+    from ai_gateway.models import Drill  # app ready: unfold builds the site before the models
+
+    return list(Drill.objects.running(timezone.now()).order_by("ends_at"))

@@ -19,12 +19,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from ai_gateway import health
+from ai_gateway.models import DegradePolicy, Endpoint
 from kefu.database.base import waiting_at_most
 from tickets import metrics as counted  # noqa: F401  registers what is counted
 from tickets.models import ApiKey, Conversation, Envelope
 
 PATIENCE_S = 1.0  # what is away must not keep a scraper waiting
 QUEUES = ("intake", "delivery", "default", "bulk", "ai")
+BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 FORWARDING = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CF_")
 
 
@@ -75,7 +78,7 @@ class _ReadOff(Collector):
         return []  # to register without asking the database
 
     def collect(self) -> Iterable[Metric]:
-        for read in (_of_the_database, _of_the_queues):
+        for read in (_of_the_database, _of_the_queues, _of_the_endpoints):
             try:
                 yield from read()
             except (DatabaseError, psycopg.Error, redis.RedisError):
@@ -88,6 +91,10 @@ def _of_the_database() -> list[Metric]:
 
 def _of_the_queues() -> list[Metric]:
     return [_queue_lag()]
+
+
+def _of_the_endpoints() -> list[Metric]:
+    return [_ai_degraded(), _breaker_state()]
 
 
 def _conversations() -> Metric:
@@ -120,6 +127,28 @@ def _queue_lag() -> Metric:
     with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=PATIENCE_S) as broker:
         for queue in QUEUES:
             family.add_metric([queue], _age_of(broker.lindex(queue, -1)))
+    return family
+
+
+def _ai_degraded() -> Metric:
+    family = GaugeMetricFamily(
+        "kefu_ai_degraded",
+        "Share of about the last minute's questions that went to the rules instead",
+        labels=["policy"],
+    )
+    policies = dict(DegradePolicy.objects.enabled().values_list("endpoint", "name"))
+    for state in health.states(policies):
+        family.add_metric([policies[state.slug]], state.degraded_share)
+    return family
+
+
+def _breaker_state() -> Metric:
+    family = GaugeMetricFamily(
+        "kefu_breaker_state", "0 closed, 1 half open, 2 open", labels=["endpoint"]
+    )
+    slugs = Endpoint.objects.enabled().values_list("slug", flat=True)
+    for state in health.states(slugs):
+        family.add_metric([state.slug], BREAKER[state.breaker])
     return family
 
 

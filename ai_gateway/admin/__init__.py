@@ -4,8 +4,11 @@ from ai_gateway.admin import (
     answer_rules,
     articles,
     attempts,
+    degrade_policies,
+    drills,
     endpoints,
     intents,
+    routing_rules,
     sensitive_lists,
     threads,
 )
@@ -14,8 +17,11 @@ __all__ = [
     "answer_rules",
     "articles",
     "attempts",
+    "degrade_policies",
+    "drills",
     "endpoints",
     "intents",
+    "routing_rules",
     "sensitive_lists",
     "threads",
 ]

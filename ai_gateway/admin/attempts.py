@@ -12,6 +12,8 @@ class AttemptAdmin(ReadOnlyAdmin):
         "created_at",
         "endpoint",
         "outcome",
+        "rule",
+        "reason",
         "error_kind",
         "error_code",
         "first_text_ms",
@@ -19,6 +21,6 @@ class AttemptAdmin(ReadOnlyAdmin):
         "conversation",
     )
     list_select_related = ("conversation",)
-    list_filter = ("outcome", "error_kind", "endpoint")
-    search_fields = ("endpoint", "request_id")
+    list_filter = ("outcome", "reason", "error_kind", "endpoint", "rule")
+    search_fields = ("endpoint", "rule", "request_id")
     ordering = ("-pk",)

@@ -1,6 +1,6 @@
 """What is known of endpoints: which may be asked, and how they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,12 +31,20 @@ def chain_of(slugs: Sequence[str]) -> list[EndpointConfig]:
 
     One alone brings its own fallbacks.
     """
-    if len(slugs) == 1:
-        rows = Endpoint.objects.chain(slugs[0])
-    else:
-        found = {row.slug: row for row in Endpoint.objects.enabled().filter(slug__in=slugs)}
-        rows = [found[slug] for slug in slugs if slug in found]
-    return [config for row in rows if not registry.missing(config := row.config())]
+    return chain_among(enabled(), slugs)
+
+
+def enabled() -> dict[str, Endpoint]:
+    """Slug -> endpoint."""
+    return {row.slug: row for row in Endpoint.objects.enabled()}
+
+
+def chain_among(rows: Mapping[str, Endpoint], slugs: Sequence[str]) -> list[EndpointConfig]:
+    """As `chain_of`, of rows that were read already."""
+    if len(slugs) == 1 and slugs[0] in rows:
+        slugs = [slugs[0], *rows[slugs[0]].fallbacks]
+    configs = [rows[slug].config() for slug in slugs if slug in rows]
+    return [config for config in configs if not registry.missing(config)]
 
 
 @transaction.atomic

@@ -1,11 +1,11 @@
 # ruff: noqa: E501  a Chinese character counts as two columns
-"""Teams, inboxes, labels, quick replies, answer rules and endpoints of 清禾. Safe to repeat."""
+"""Teams, inboxes, labels, quick replies, answer rules, endpoints and their routing of 清禾. Safe to repeat."""
 
 import secrets
 from typing import Any
 
 from agents.models import QuickReply
-from ai_gateway.models import AnswerRule, Endpoint
+from ai_gateway.models import AnswerRule, DegradePolicy, Endpoint, RoutingRule
 from tickets.models import Inbox, Label, Team
 
 TEAMS = {"presale": "售前", "aftersale": "售后", "tech": "技术"}
@@ -143,6 +143,9 @@ ENDPOINTS: tuple[tuple[str, str, str, list[str]], ...] = (
     ("dify-refund", "dify", "https://api.dify.ai/v1", []),
 )
 
+# regex, which is its name too, and endpoint
+ROUTING_RULES = ((".*怎么安装.*", "fastgpt-prod"), (".*退货.*", "dify-refund"))
+
 
 def install() -> list[Inbox]:
     """Make what is missing, leave what somebody changed; returns the demo's inboxes."""
@@ -167,6 +170,14 @@ def install() -> list[Inbox]:
         Endpoint.objects.get_or_create(
             slug=slug, defaults={"backend": backend, "base_url": address, "fallbacks": fallbacks}
         )
+    for position, (regex, endpoint) in enumerate(ROUTING_RULES):
+        RoutingRule.objects.get_or_create(
+            name=regex, defaults={"regex": regex, "endpoint": endpoint, "position": position}
+        )
+    DegradePolicy.objects.get_or_create(
+        endpoint="kouzi-api",
+        defaults={"name": "扣子限流", "max_qps": 20, "max_error_rate": 0.3, "max_latency_ms": 8000},
+    )
     return [_inbox(key, kind, name, teams[team]) for key, kind, name, team in INBOXES]
 
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 from django.conf import settings as kefu
 
-from ai_gateway import limits
+from ai_gateway import health, limits
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.limits import Policy, Ticket, Verdict
 from ai_gateway.protocol import Answer, EndpointConfig, Usage
@@ -164,7 +164,7 @@ async def test_half_open_lets_one_probe_in_and_two_good_ones_close(
     await limits.report(probe, ms=5, answer=GOOD)
     assert await call(config) == Verdict.PROBE
     assert await call(config) == Verdict.GO
-    assert limits.states([config.slug])[0].breaker == "closed"
+    assert health.states([config.slug])[0].breaker == "closed"
 
 
 async def test_a_probe_that_fails_doubles_the_pause(config: EndpointConfig, store: Any) -> None:
@@ -177,7 +177,7 @@ async def test_a_probe_that_fails_doubles_the_pause(config: EndpointConfig, stor
     await call(config, error=DOWN)
 
     assert float(store.hget(state, "open_s")) == 30
-    assert limits.states([config.slug])[0].breaker == "open"
+    assert health.states([config.slug])[0].breaker == "open"
 
 
 async def test_the_only_one_left_is_tried_now_and_then(config: EndpointConfig) -> None:
@@ -201,7 +201,7 @@ async def test_a_rate_limit_rests_as_long_as_it_asks(config: EndpointConfig, sto
     limited = EndpointError(ErrorKind.RATE_LIMITED, "429", retry_after_s=40)
     await call(config, error=limited)
 
-    assert 38 < limits.states([config.slug])[0].cooling_s <= 40
+    assert 38 < health.states([config.slug])[0].cooling_s <= 40
 
 
 async def test_the_days_budget_cuts_off(config: EndpointConfig) -> None:
@@ -216,7 +216,7 @@ async def test_the_days_budget_cuts_off(config: EndpointConfig) -> None:
     assert (spent.verdict, spent.reason) == (Verdict.SKIP, "budget")
     assert (await ask(priced, Policy(max_daily_cost=0.6))).reason == "budget"
     assert (await ask(priced, Policy(max_daily_cost=0.7, max_daily_tokens=2000))).may_go
-    state = limits.states([config.slug])[0]
+    state = health.states([config.slug])[0]
     assert (state.tokens_today, round(state.cost_today, 6)) == (1000, 0.6)
 
 
@@ -255,9 +255,9 @@ async def test_states_tell_what_people_want_to_know(config: EndpointConfig) -> N
     open_call = await ask(config, Policy(max_qps=0.01))
     await ask(config, Policy(max_qps=0.01))
 
-    state = limits.states([config.slug])[0]
+    state = health.states([config.slug])[0]
 
     assert state.in_flight == 1
     assert state.degraded_share == pytest.approx(0.5, abs=0.05)
     await limits.report(open_call, ms=120, answer=GOOD)
-    assert limits.states([config.slug])[0].latency_ms == pytest.approx(120, abs=2)
+    assert health.states([config.slug])[0].latency_ms == pytest.approx(120, abs=2)

@@ -4,6 +4,7 @@ Its own process with its own Django, on the database of the live site. One JSON 
 `{"do": "reply", …}`, one JSON line out, `{"ok": …}` or `{"error": "…"}`.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -20,7 +21,10 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from ai_gateway import limits  # noqa: E402
+from ai_gateway.errors import EndpointError, ErrorKind  # noqa: E402
 from ai_gateway.models import AnswerRule, Attempt, Endpoint  # noqa: E402
+from ai_gateway.protocol import Answer, EndpointConfig  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.gates import forget_endpoints  # noqa: E402
 from tickets import bus  # noqa: E402
@@ -58,6 +62,20 @@ def copilot(base_url: str) -> None:
         Endpoint.objects.create(
             slug="assistant", backend="openai", base_url=base_url, options={"copilot": True}
         )
+
+
+def calls(slug: str, answered: int, failed: int = 0) -> None:
+    """Calls of an endpoint that come and go at its gate."""
+    asyncio.run(_calls(Endpoint.objects.get(slug=slug).config(), answered, failed))
+
+
+async def _calls(config: EndpointConfig, answered: int, failed: int) -> None:
+    good, down = Answer("好"), EndpointError(ErrorKind.UPSTREAM, "status")
+    for number in range(answered + failed):
+        ticket = await limits.admit(config)
+        came: dict[str, Any] = {"answer": good} if number < answered else {"error": down}
+        await limits.report(ticket, ms=320, **came)
+    await limits.close()
 
 
 def _of(inbox: str) -> Conversation:
@@ -184,7 +202,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts,
+        say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls,
     )
 }  # fmt: skip
 

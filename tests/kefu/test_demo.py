@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agents.models import QuickReply
 from ai_gateway import rules
-from ai_gateway.models import AnswerRule, Endpoint
+from ai_gateway.models import AnswerRule, DegradePolicy, Endpoint, RoutingRule
 from tickets.models import ApiKey, Contact, Conversation, Inbox, Label, Team
 
 pytestmark = pytest.mark.django_db
@@ -138,3 +138,12 @@ def test_when_it_is_sent_is_answered_however_it_is_asked(demo: Path, question: s
 
     assert found
     assert found.rule.name == "查物流"
+
+
+def test_questions_are_routed_and_degraded(demo: Path) -> None:
+    routed = RoutingRule.objects.in_order().values_list("regex", "endpoint")
+
+    assert list(routed) == [(".*怎么安装.*", "fastgpt-prod"), (".*退货.*", "dify-refund")]
+    assert DegradePolicy.objects.get().endpoint == "kouzi-api"
+    for row in (*RoutingRule.objects.all(), *DegradePolicy.objects.all()):
+        row.full_clean()
