@@ -12,7 +12,7 @@ from tickets import subscribers as ground
 FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageArrived: [ground.receive],
     events.MessageReceived: [channels.show_received, agents.show_received, ai.answer],
-    events.ReplyPosted: [channels.show_reply, agents.show_reply],
+    events.ReplyPosted: [channels.show_reply, agents.show_reply, ai.shadow],
     events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],

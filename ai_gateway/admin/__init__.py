@@ -6,7 +6,10 @@ from ai_gateway.admin import (
     attempts,
     endpoints,
     intents,
+    messages,
+    regression_cases,
     sensitive_lists,
+    shadows,
     threads,
 )
 
@@ -16,6 +19,9 @@ __all__ = [
     "attempts",
     "endpoints",
     "intents",
+    "messages",
+    "regression_cases",
     "sensitive_lists",
+    "shadows",
     "threads",
 ]
