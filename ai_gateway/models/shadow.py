@@ -18,7 +18,8 @@ class ShadowQuerySet(models.QuerySet["Shadow"]):
     def beside(self, endpoint: str, inbox_id: int) -> Self:
         """Those that go along with an answer of this endpoint in this inbox."""
         here = Q(inbox=None) | Q(inbox=inbox_id)
-        return self.enabled().filter(here, live_endpoint__in=("", endpoint))
+        beside = self.enabled().filter(here, live_endpoint__in=("", endpoint))
+        return beside.exclude(candidate=endpoint)
 
 
 class Shadow(models.Model):
