@@ -120,7 +120,7 @@ class ShadowAdmin(KefuAdmin):
     def shows_similarity(self, shadow: Any) -> str:
         return "—" if shadow.alike is None else f"{shadow.alike:.0%}"
 
-    @display(description="👍 / 👎")
+    @display(description=_("可以用 / 不能用"))
     def shows_votes(self, shadow: Any) -> str:
         return f"{shadow.good} / {shadow.bad}"
 
@@ -187,7 +187,7 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
 
     @display(description=_("问题"))
     def shows_question(self, row: ShadowAnswer) -> str:
-        return _cut(row.message.text)
+        return format_html('<p class="said">{}</p>', _cut(row.message.text))
 
     @display(description=_("线上回答"))
     def shows_live(self, row: ShadowAnswer) -> str:
@@ -213,12 +213,15 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
 
     @display(description=_("评价"))
     def shows_vote(self, row: ShadowAnswer) -> SafeString:
-        """👍 and 👎; the one that was given takes itself back."""
-        buttons = (("good", "👍", True, _("可以用")), ("bad", "👎", False, _("不能用")))
+        """Two buttons; the one that was pressed takes itself back."""
+        buttons = (
+            ("good", "thumb_up", True, _("可以用")),
+            ("bad", "thumb_down", False, _("不能用")),
+        )
         return format_html_join(
             " ",
-            '<button type="submit" formaction="{}" class="vote" aria-pressed="{}" title="{}">{}'
-            "</button>",
+            '<button type="submit" formaction="{}" class="vote" aria-pressed="{}" '
+            'aria-label="{}" title="{}"><span class="material-symbols-outlined">{}</span></button>',
             (
                 (
                     reverse(
@@ -227,9 +230,10 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
                     ),
                     "true" if row.vote is value else "false",
                     title,
-                    sign,
+                    title,
+                    icon,
                 )
-                for word, sign, value, title in buttons
+                for word, icon, value, title in buttons
             ),
         )
 

@@ -205,7 +205,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, api_key, converse, endpoint, attempts,
+        say, settings_of, api_key, converse, endpoint, attempts, shadowed,
     )
 }  # fmt: skip
 

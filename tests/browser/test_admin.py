@@ -71,10 +71,10 @@ def test_shadows_are_compared_and_voted_on(site, office, inbox):
     row = office.get_by_role("row").filter(has_text="七天内可以退。").first
     expect(row).to_contain_text("七天。")
 
-    row.get_by_role("button", name="👍").click()
+    row.get_by_role("button", name="可以用").click()
 
-    expect(row.get_by_role("button", name="👍")).to_have_attribute("aria-pressed", "true")
-    expect(row.get_by_role("button", name="👎")).to_have_attribute("aria-pressed", "false")
+    expect(row.get_by_role("button", name="可以用")).to_have_attribute("aria-pressed", "true")
+    expect(row.get_by_role("button", name="不能用")).to_have_attribute("aria-pressed", "false")
 
 
 def test_an_answer_is_replayed_and_becomes_a_case(site, office, inbox):
