@@ -128,15 +128,15 @@ class ShadowAdmin(KefuAdmin):
 @admin.register(ShadowAnswer)
 class ShadowAnswerAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at",
-        "shadow",
         "shows_question",
         "shows_live",
         "shows_candidate",
+        "shows_vote",
+        "shows_similarity",
         "shows_latency",
         "shows_cost",
-        "shows_similarity",
-        "shows_vote",
+        "shadow",
+        "created_at",
     )
     list_select_related = ("shadow", "message")
     list_filter = ("shadow", "vote", "error_kind", "live_endpoint")
@@ -162,8 +162,9 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        shown = self.list_display
-        return shown if self.has_act_permission(request) else (*shown[:-1], "vote")
+        if self.has_act_permission(request):
+            return self.list_display
+        return tuple("vote" if name == "shows_vote" else name for name in self.list_display)
 
     def get_urls(self) -> list[URLPattern]:
         vote = path(
@@ -187,7 +188,7 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
 
     @display(description=_("问题"))
     def shows_question(self, row: ShadowAnswer) -> str:
-        return format_html('<p class="said">{}</p>', _cut(row.message.text))
+        return format_html('<p class="said brief">{}</p>', _cut(row.message.text))
 
     @display(description=_("线上回答"))
     def shows_live(self, row: ShadowAnswer) -> str:

@@ -81,7 +81,7 @@ def test_an_answer_is_replayed_and_becomes_a_case(site, office, inbox):
     number = site.do(
         "shadowed", inbox=inbox, question="请问保修多久", live="保修一年。", beside="一年。"
     )
-    site.do("rule", name="保修", keywords=["保修多久"], answer="保修两年。")
+    site.do("rule", name=inbox, keywords=["保修多久"], answer="保修两年。")
     office.goto(f"{site.url}/admin/tickets/message/{number}/change/")
     office.get_by_role("link", name="决策回放").first.click()
 
