@@ -41,6 +41,7 @@ class Asked:
     """One question. `endpoint` is a slug, `auto`, or `rules` for the rule engine alone.
 
     `conversation` is what it is about: its inbox's rules hold, and the calls are kept with it.
+    `on_record` False: a trial, its calls are kept nowhere.
     `first_text_s` is how long the endpoints may be silent, all together.
     """
 
@@ -49,6 +50,7 @@ class Asked:
     conversation: Conversation | None = None
     language: str = ""
     first_text_s: float | None = None
+    on_record: bool = True
     trace: str = field(default_factory=lambda: tracing.current() or tracing.new())
 
 
@@ -130,7 +132,7 @@ async def _by_endpoints(asked: Asked, plan: Plan, tell: Listener) -> Said:
     finally:
         for attempt in call.attempts:
             attempt.conversation = asked.conversation
-        await keeping.keep(call.attempts)
+        await keeping.keep(call.attempts if asked.on_record else [])
     return _with_failures(_of_answer(answer, slug), call)
 
 

@@ -4,6 +4,7 @@ GatewayError
     EndpointError            one call failed: `kind` says how, and with it what is worth trying
     AllEndpointsFailed       nobody in the chain answered; `failures` keeps the reason of each
     UnknownEndpoint          no enabled endpoint has this slug
+    NotAnAnswer              a message is no endpoint's answer
 """
 
 from collections.abc import Sequence
@@ -94,3 +95,8 @@ class UnknownEndpoint(GatewayError):
     def __init__(self, slug: str) -> None:
         super().__init__(f"no enabled endpoint is called {slug!r}")
         self.slug = slug
+
+
+class NotAnAnswer(GatewayError):
+    def __init__(self, message: str) -> None:
+        super().__init__(f"message {message} is no answer of an AI endpoint")

@@ -6,17 +6,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ai_gateway import guardrails, limits, registry
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
 from ai_gateway.limits import Ticket, Verdict
 from ai_gateway.models import Attempt
-from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
+from ai_gateway.protocol import Answer, EndpointConfig, Passage, Prompt, Tell
 from ai_gateway.terms import Fault, Terms
 
 log = logging.getLogger(__name__)
 
 RESERVE_S = 2.0  # kept back for each fallback, out of what a first endpoint may take
+LONGEST_ID = 120
 PAUSE_S = 0.3  # before an endpoint is asked a second time
 
 
@@ -174,6 +176,18 @@ async def _in_time(
         raise EndpointError(ErrorKind.TIMEOUT, "first_text") from error
 
 
+def _named(passages: Sequence[Passage]) -> list[dict[str, Any]] | None:
+    """Which they were, without their words."""
+    found = [{"article": p.article_id, "title": p.title, "score": p.score} for p in passages]
+    return found or None
+
+
+def _vendor_message_id(answer: Answer | None) -> str:
+    """A longer one than fits names nothing once it is cut."""
+    found = (answer and answer.message_id) or ""
+    return found if len(found) <= LONGEST_ID else ""
+
+
 class _Watch:
     """What happens during one call: when text came, how long it took."""
 
@@ -219,6 +233,10 @@ class _Watch:
             first_text_ms=self._first_text_ms,
             usage=known.usage if known else None,
             request_id=known.request_id[:120] if known else "",
+            intent=((known and known.intent) or self._call.terms.intent)[:60],
+            passages=_named(self._call.prompt.context),
+            vendor_message_id=_vendor_message_id(known),
+            vendor_memory=dict(known.memory) or None if known else None,
             created_at=self._began,
         )
 

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.local_limits import LocalGate
-from ai_gateway.protocol import Answer, EndpointConfig
+from ai_gateway.protocol import Answer, EndpointConfig, Usage
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ async def report(
         "cool_for": _cool_for(ticket.config, error),
         "day": today(),
         "tokens": _tokens(answer, error),
-        "cost": _cost(ticket.config, answer, error),
+        "cost": cost_of(ticket.config, _usage(answer, error)),
     }
     if await _run("report", ticket.config.slug, told) is None:
         LocalGate.of(ticket.config.slug).report(told)
@@ -176,18 +176,21 @@ def _cool_for(config: EndpointConfig, error: EndpointError | None) -> str:
     return config.account() if error and error.kind in UNTIL_CHANGED else ""
 
 
+def _usage(answer: Answer | None, error: EndpointError | None) -> Usage | None:
+    known = answer or (error.partial if error else None)
+    return known.usage if known else None
+
+
 def _tokens(answer: Answer | None, error: EndpointError | None) -> int:
-    known = answer or (error.partial if error else None)
-    return known.usage["total_tokens"] if known and known.usage else 0
+    usage = _usage(answer, error)
+    return usage["total_tokens"] if usage else 0
 
 
-def _cost(config: EndpointConfig, answer: Answer | None, error: EndpointError | None) -> float:
+def cost_of(config: EndpointConfig, usage: Usage | None) -> float:
     """By the endpoint's option `price`: {"prompt", "completion"} for a million tokens."""
-    known = answer or (error.partial if error else None)
     price = config.options.get("price")
-    if not known or not known.usage or not isinstance(price, Mapping):
+    if not usage or not isinstance(price, Mapping):
         return 0.0
-    usage = known.usage
     prompt, completion = float(price.get("prompt", 0)), float(price.get("completion", 0))
     return (usage["prompt_tokens"] * prompt + usage["completion_tokens"] * completion) / 1e6
 

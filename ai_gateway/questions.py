@@ -102,12 +102,7 @@ def _question(message: Message, conversation: Conversation) -> Question:
         conversation=conversation,
         lease=conversation.lease,
         texts=tuple(m.text for m in pending),
-        prompt=Prompt(
-            text=prompts.text_of(message),
-            history=prompts.turns_of(before),
-            user=str(conversation.contact.public_id),
-            thread=str(conversation.public_id),
-        ),
+        prompt=_prompt(message, conversation, before),
         rules=rules.current(),
         route=route,
         chain=tuple(endpoints.chain_of(route.endpoints)),
@@ -119,6 +114,20 @@ def _question(message: Message, conversation: Conversation) -> Question:
             now=now,
         ),
         asked_at=conversation.waiting_since or message.created_at,
+    )
+
+
+def prompt_as_of(message: Message) -> Prompt:
+    """What was asked with a contact's message, whatever was said since. Reads its conversation."""
+    return _prompt(message, message.conversation, _history(message))
+
+
+def _prompt(message: Message, conversation: Conversation, before: list[Message]) -> Prompt:
+    return Prompt(
+        text=prompts.text_of(message),
+        history=prompts.turns_of(before),
+        user=str(conversation.contact.public_id),
+        thread=str(conversation.public_id),
     )
 
 

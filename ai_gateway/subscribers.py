@@ -1,5 +1,6 @@
-"""Queues the bot's work, and the copilot's."""
+"""Queues the bot's work, the copilot's, and that of shadows."""
 
+import logging
 from dataclasses import asdict
 
 from django.conf import settings
@@ -7,8 +8,13 @@ from kombu.exceptions import OperationalError
 
 from ai_gateway import copilot_socket, tasks
 from ai_gateway.copilot import Problem, Suggestion
+from ai_gateway.services import shadows
 from tickets import told
-from tickets.events import CopilotAsked, MessageReceived
+from tickets.events import CopilotAsked, MessageReceived, ReplyPosted
+
+log = logging.getLogger(__name__)
+
+LATE_S = 60  # a shadow that was not asked by then is not asked at all
 
 
 def answer(event: MessageReceived) -> None:
@@ -27,3 +33,16 @@ def suggest(hint: CopilotAsked) -> None:
         tasks.suggest_to_agent.apply_async([asdict(hint)], expires=settings.AI_FIRST_TEXT_S)
     except OperationalError:
         copilot_socket.end(hint, Suggestion(problem=Problem("failed", "no queue")))
+
+
+def shadow(event: ReplyPosted) -> None:
+    """After the bot spoke, where anybody goes along. Without a queue only comparisons are lost."""
+    if not shadows.any_enabled():
+        return
+    for one in told.of(event):
+        if one.payload["author"]["kind"] != "bot" or not one.is_public:
+            continue
+        try:
+            tasks.ask_shadows.apply_async([one.message_id], expires=LATE_S)
+        except OperationalError:
+            log.warning("the shadows of message %s are not asked: no queue", one.message_id)

@@ -8,8 +8,10 @@ from celery import shared_task
 from celery.signals import worker_shutdown
 from django.utils import timezone
 
-from ai_gateway import answering, copilot_socket, embeddings, loop
-from ai_gateway.services import drills, threads
+from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing
+from ai_gateway.errors import EndpointError
+from ai_gateway.models import Attempt, Endpoint
+from ai_gateway.services import drills, feedback, threads
 from tickets.events import CopilotAsked
 
 
@@ -34,6 +36,24 @@ def suggest_to_agent(self: Any, asked: dict[str, Any]) -> None:
         async_to_sync(copilot_socket.answer_and_close)(wish)
     else:
         loop.start(copilot_socket.answer(wish), f"a suggestion for {wish.conversation_id}")
+
+
+@shared_task(bind=True)
+def ask_shadows(self: Any, reply_id: int) -> None:
+    """Ask the candidates beside a reply that was spoken; returns as `answer_messages` does."""
+    if self.request.called_directly or self.request.is_eager:
+        async_to_sync(shadowing.go_along_and_close)(reply_id)
+    else:
+        loop.start(shadowing.go_along(reply_id), f"the shadows of message {reply_id}")
+
+
+@shared_task(autoretry_for=[EndpointError], retry_backoff=30, max_retries=4)
+def tell_feedback(attempt_id: int) -> None:
+    """What people think of an answer, to its vendor: always as it stands now."""
+    attempt = Attempt.objects.filter(pk=attempt_id).first()
+    if attempt:
+        endpoint = Endpoint.objects.enabled().filter(slug=attempt.endpoint).first()
+        async_to_sync(feedback.tell_vendor_and_close)(attempt, endpoint)
 
 
 @shared_task

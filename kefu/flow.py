@@ -17,7 +17,12 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         ai.answer,
         ground.count_received,
     ],
-    events.ReplyPosted: [channels.show_reply, agents.show_reply, ground.count_reply],
+    events.ReplyPosted: [
+        channels.show_reply,
+        agents.show_reply,
+        ai.shadow,
+        ground.count_reply,
+    ],
     events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],

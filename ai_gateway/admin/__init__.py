@@ -8,8 +8,11 @@ from ai_gateway.admin import (
     drills,
     endpoints,
     intents,
+    messages,
+    regression_cases,
     routing_rules,
     sensitive_lists,
+    shadows,
     threads,
 )
 
@@ -21,7 +24,10 @@ __all__ = [
     "drills",
     "endpoints",
     "intents",
+    "messages",
+    "regression_cases",
     "routing_rules",
     "sensitive_lists",
+    "shadows",
     "threads",
 ]

@@ -1,14 +1,18 @@
 """Routes of the AI's API, below `/api/v1/`."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
 from ai_gateway.api.answer_rules import AnswerRuleViews
 from ai_gateway.api.ask import AskView
 from ai_gateway.api.degrade_policies import DegradePolicyViews
 from ai_gateway.api.drills import DrillViews
 from ai_gateway.api.endpoints import EndpointViews
+from ai_gateway.api.feedback import FeedbackView
 from ai_gateway.api.routing_rules import RoutingRuleViews, SimulateView
+from tickets.api.base import ApiViewSet
 from tickets.api.routes import rows_of
+
+_ID = ApiViewSet.lookup_value_regex
 
 urlpatterns: list[URLPattern] = [
     path("ai/ask/", AskView.as_view()),
@@ -18,4 +22,8 @@ urlpatterns: list[URLPattern] = [
     *rows_of(RoutingRuleViews, "ai/routing-rules"),
     *rows_of(DegradePolicyViews, "ai/degrade-policies"),
     *rows_of(DrillViews, "ai/drills"),
+    re_path(
+        f"^conversations/(?P<id>{_ID})/messages/(?P<message_id>{_ID})/feedback/$",
+        FeedbackView.as_view(),
+    ),
 ]

@@ -7,8 +7,10 @@ from ai_gateway.models.degrade_policy import DegradePolicy
 from ai_gateway.models.drill import Drill
 from ai_gateway.models.endpoint import Endpoint
 from ai_gateway.models.intent import Intent
+from ai_gateway.models.regression_case import RegressionCase
 from ai_gateway.models.routing_rule import RoutingRule
 from ai_gateway.models.sensitive_list import SensitiveList
+from ai_gateway.models.shadow import Shadow, ShadowAnswer
 from ai_gateway.models.thread import Thread
 
 __all__ = [
@@ -20,7 +22,10 @@ __all__ = [
     "Drill",
     "Endpoint",
     "Intent",
+    "RegressionCase",
     "RoutingRule",
     "SensitiveList",
+    "Shadow",
+    "ShadowAnswer",
     "Thread",
 ]

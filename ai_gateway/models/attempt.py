@@ -1,5 +1,7 @@
 """An attempt: one call of one endpoint, and what came of it."""
 
+from typing import Self
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Index
@@ -8,11 +10,24 @@ from django.utils.translation import gettext_lazy as _
 from tickets.models import Conversation, Message
 
 
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    def that_answered(self, question: Message) -> Self:
+        """Of a contact's message: the calls whose words were spoken, the newest first."""
+        return (
+            self.filter(conversation=question.conversation_id, message=question)
+            .filter(outcome=Attempt.Outcome.ANSWERED)
+            .exclude(endpoint="rules")
+            .order_by("-pk")
+        )
+
+
 class Attempt(models.Model):
     """调用记录. Holds no word of what was said.
 
     `endpoint` is `rules` where the rule engine spoke in an endpoint's place. `rule` and `reason`
-    tell how it came to be asked; of what was skipped, `reason` says why.
+    tell how it came to be asked; of what was skipped, `reason` says why. `passages` are what the
+    knowledge base gave along: [{"article", "title", "score"}]. `vendor_message_id` and
+    `vendor_memory` name the answer towards its vendor; `good` is what people thought of it.
     """
 
     class Outcome(models.TextChoices):
@@ -48,7 +63,14 @@ class Attempt(models.Model):
     first_text_ms = models.PositiveIntegerField(_("首字（毫秒）"), null=True, blank=True)
     usage = models.JSONField(_("用量"), null=True, blank=True)
     request_id = models.CharField(_("对方请求 ID"), max_length=120, blank=True)
+    intent = models.CharField(_("意图"), max_length=60, blank=True)
+    passages = models.JSONField(_("引用的片段"), null=True, blank=True)
+    vendor_message_id = models.CharField(_("对方消息 ID"), max_length=120, blank=True)
+    vendor_memory = models.JSONField(null=True, blank=True, editable=False)
+    good = models.BooleanField(_("客服评价"), null=True, blank=True)
     created_at = models.DateTimeField(_("时间"))
+
+    objects = AttemptQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("调用记录")

@@ -23,8 +23,9 @@ from django.utils import timezone  # noqa: E402
 
 from ai_gateway import limits  # noqa: E402
 from ai_gateway.errors import EndpointError, ErrorKind  # noqa: E402
-from ai_gateway.models import AnswerRule, Attempt, Endpoint  # noqa: E402
+from ai_gateway.models import AnswerRule, Attempt, Endpoint, Shadow  # noqa: E402
 from ai_gateway.protocol import Answer, EndpointConfig  # noqa: E402
+from ai_gateway.similarity import similarity  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.gates import forget_endpoints  # noqa: E402
 from tickets import bus  # noqa: E402
@@ -191,6 +192,27 @@ def endpoint(slug: str, **values: Any) -> None:
     Endpoint.objects.update_or_create(slug=slug, defaults={"backend": "openai", **values})
 
 
+def shadowed(inbox: str, question: str, live: str, beside: str) -> int:
+    """An answer of the endpoint `live-bot`, beside what `candidate` would have said; its number."""
+    converse(inbox, question)
+    bot_says(inbox, live)
+    log, now = _of(inbox).messages, timezone.now()
+    asked, reply = log.get(kind="incoming"), log.get(kind="outgoing")
+    call = Attempt.objects.create(
+        conversation=_of(inbox), message=asked, endpoint="live-bot", outcome="answered",
+        reason="default", latency_ms=812, first_text_ms=240, created_at=now,
+    )  # fmt: skip
+    shadow, _new = Shadow.objects.get_or_create(
+        name="试新模型", defaults={"candidate": "candidate", "daily_calls": 100, "share": 0.0}
+    )
+    shadow.answers.create(
+        message=asked, live_attempt=call, live_endpoint="live-bot", live_text=live,
+        live_latency_ms=812, live_cost=0.0031, text=beside, latency_ms=455, first_text_ms=120,
+        cost=0.0009, similarity=similarity(live, beside), created_at=now,
+    )  # fmt: skip
+    return reply.pk
+
+
 def attempts(endpoint: str) -> list[str]:
     """What became of the calls of an endpoint, the newest last."""
     rows = Attempt.objects.filter(endpoint=endpoint).order_by("pk")
@@ -203,6 +225,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
         say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls,
+        say, settings_of, api_key, converse, endpoint, attempts, shadowed,
     )
 }  # fmt: skip
 

@@ -63,3 +63,31 @@ def test_the_pages_of_the_api_work_under_the_policy(site, office):
     office.goto(f"{site.url}/api/v1/docs/")
 
     expect(office.locator(".swagger-ui .info .title").first).to_be_visible()
+
+
+def test_shadows_are_compared_and_voted_on(site, office, inbox):
+    site.do("shadowed", inbox=inbox, question="几天能退", live="七天内可以退。", beside="七天。")
+    office.goto(f"{site.url}/admin/ai_gateway/shadowanswer/")
+    row = office.get_by_role("row").filter(has_text="七天内可以退。").first
+    expect(row).to_contain_text("七天。")
+
+    row.get_by_role("button", name="可以用").click()
+
+    expect(row.get_by_role("button", name="可以用")).to_have_attribute("aria-pressed", "true")
+    expect(row.get_by_role("button", name="不能用")).to_have_attribute("aria-pressed", "false")
+
+
+def test_an_answer_is_replayed_and_becomes_a_case(site, office, inbox):
+    number = site.do(
+        "shadowed", inbox=inbox, question="请问保修多久", live="保修一年。", beside="一年。"
+    )
+    site.do("rule", name=inbox, keywords=["保修多久"], answer="保修两年。")
+    office.goto(f"{site.url}/admin/tickets/message/{number}/change/")
+    office.get_by_role("link", name="决策回放").first.click()
+
+    office.get_by_role("button", name="用当前配置重跑").click()
+    expect(office.locator("del")).to_have_text("一")
+    expect(office.locator("ins")).to_have_text("两")
+
+    office.get_by_role("button", name="把当时的回答加入回归用例").click()
+    expect(office.locator("[name=expected_text]")).to_have_value("保修一年。")

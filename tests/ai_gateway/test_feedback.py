@@ -1,0 +1,160 @@
+"""👍 and 👎: who may give them, where they are kept, and that vendors hear of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from ai_gateway import tasks
+from ai_gateway.errors import EndpointError
+from ai_gateway.models import Attempt, Endpoint
+from tests import factories
+from tests.ai_gateway.test_answering import ask
+from tests.ai_gateway.test_copilot import fake, fake_backend  # noqa: F401
+from tests.ai_gateway.test_copilot_api import caller, nobody_was_counted  # noqa: F401
+from tests.ai_gateway.test_shadow import spoken, unhurried  # noqa: F401
+from tests.api.conftest import Caller
+from tests.fakes.dify_server import KEY, FakeDify
+from tickets.models import Conversation, Inbox, Message
+
+pytestmark = pytest.mark.django_db
+NOBODY = "0192d3a4-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What would go to a worker."""
+    found: list[int] = []
+    monkeypatch.setattr(tasks.tell_feedback, "delay", found.append)
+    return found
+
+
+@pytest.fixture
+def api(caller: Any, queued: list[int]) -> Caller:  # noqa: F811
+    made: Caller = caller("read", "write")
+    return made
+
+
+@pytest.fixture
+def dify(settings: Any) -> Iterator[FakeDify]:
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    with FakeDify() as server:
+        Endpoint.objects.create(
+            slug="main", backend="dify", base_url=server.base_url, api_key=KEY, default=True
+        )
+        yield server
+
+
+def path(conversation: Conversation, message: Any) -> str:
+    number = getattr(message, "public_id", message)
+    return f"conversations/{conversation.public_id}/messages/{number}/feedback/"
+
+
+def give(api: Caller, reply: Message, good: Any) -> Any:
+    return api.post(path(reply.conversation, reply), {"good": good})
+
+
+def test_it_is_kept_told_changed_and_taken_back(
+    web_inbox: Inbox, dify: FakeDify, api: Caller, queued: list[int]
+) -> None:
+    _, reply = spoken(web_inbox)
+    attempt = Attempt.objects.get()
+
+    for good in (True, False, None):
+        answer = give(api, reply, good)
+        assert (answer.status_code, answer.json()) == (200, {"good": good, "endpoint": "main"})
+        attempt.refresh_from_db()
+        assert attempt.good is good
+        tasks.tell_feedback(queued[-1])
+
+    assert attempt.vendor_message_id
+    assert dify.feedbacks == [
+        (attempt.vendor_message_id, rating) for rating in ("like", "dislike", None)
+    ]
+
+
+def test_each_answer_is_told_by_its_own_name(
+    web_inbox: Inbox, dify: FakeDify, api: Caller, queued: list[int]
+) -> None:
+    conversation, first = spoken(web_inbox)
+    later = factories.say(conversation.identity, "那退款呢", now=first.created_at)
+    tasks.answer_messages([later.message_id])
+
+    give(api, first, True)
+    tasks.tell_feedback(queued[-1])
+
+    earlier, newer = Attempt.objects.order_by("pk")
+    assert (earlier.good, newer.good) == (True, None)
+    assert dify.feedbacks == [(earlier.vendor_message_id, "like")]
+    assert earlier.vendor_message_id != newer.vendor_message_id
+
+
+def test_a_vendor_that_takes_none_is_not_told(
+    web_inbox: Inbox, api: Caller, queued: list[int]
+) -> None:
+    fake()
+    _, reply = spoken(web_inbox)
+
+    assert give(api, reply, True).status_code == 200
+    tasks.tell_feedback(queued[-1])
+    Endpoint.objects.all().delete()
+    tasks.tell_feedback(queued[-1])
+    tasks.tell_feedback(999_999)
+
+    assert Attempt.objects.get().good is True
+
+
+def test_a_vendor_that_is_away_is_told_later(
+    web_inbox: Inbox, dify: FakeDify, api: Caller, queued: list[int]
+) -> None:
+    _, reply = spoken(web_inbox)
+    give(api, reply, False)
+    dify.key = "app-another"
+
+    with pytest.raises(EndpointError):
+        tasks.tell_feedback(queued[-1])
+
+    dify.key = KEY
+    tasks.tell_feedback(queued[-1])
+    assert [rating for _id, rating in dify.feedbacks] == ["dislike"]
+    assert EndpointError in tasks.tell_feedback.autoretry_for
+
+
+def test_what_is_no_answer_of_an_endpoint_is_409(
+    web_inbox: Inbox, api: Caller, queued: list[int]
+) -> None:
+    conversation, message = ask(web_inbox)
+    tasks.answer_messages([message.pk])
+    by_rules = conversation.messages.filter(kind="outgoing").first()
+
+    for other in (message, by_rules):
+        refused = give(api, other, True)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "not_an_answer")
+    assert queued == []
+
+
+@pytest.mark.parametrize("body", [{}, {"good": "yes"}, {"good": 1}, {"good": True, "x": 1}, [1]])
+def test_a_body_that_says_nothing_is_400(web_inbox: Inbox, api: Caller, body: Any) -> None:
+    fake()
+    conversation, reply = spoken(web_inbox)
+
+    assert api.post(path(conversation, reply), body).status_code == 400
+    assert Attempt.objects.get().good is None
+
+
+def test_who_may(web_inbox: Inbox, agent: User, caller: Any, queued: list[int]) -> None:  # noqa: F811
+    fake()
+    conversation, reply = spoken(web_inbox)
+    stranger = factories.user(teams=[factories.team("other")])
+    elsewhere = factories.conversation(factories.identity(web_inbox))
+
+    assert give(Caller(None), reply, True).status_code == 401
+    assert give(caller("read"), reply, True).status_code == 403
+    assert give(caller("read", "write", agent=stranger), reply, True).status_code == 404
+    mine = caller("read", "write", agent=agent)
+    assert mine.post(path(elsewhere, reply), {"good": True}).status_code == 404
+    assert mine.post(path(conversation, NOBODY), {"good": True}).status_code == 404
+    assert queued == []
+    assert give(mine, reply, True).status_code == 200
+    assert queued == [Attempt.objects.get().pk]
