@@ -5,10 +5,11 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from celery import shared_task
-from celery.signals import worker_shutdown
+from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
 from ai_gateway import answering, copilot_socket, embeddings, loop
+from ai_gateway.intents.current import warm_up
 from ai_gateway.services import drills, threads
 from tickets.events import CopilotAsked
 
@@ -58,6 +59,11 @@ def forget_threads() -> None:
 def end_drills() -> None:
     """Those whose time is over get their report."""
     drills.finish_overdue(now=timezone.now())
+
+
+@worker_ready.connect
+def _know_intents(**_: Any) -> None:
+    warm_up()
 
 
 @worker_shutdown.connect
