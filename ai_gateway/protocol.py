@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypedDict, runtime_checkable
 
 import httpx
@@ -144,6 +145,10 @@ class EndpointConfig:
 
     def fingerprint(self) -> str:
         """Changes with anything that its backend was built from."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         parts = [
             self.backend,
             self.base_url,
