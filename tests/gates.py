@@ -4,7 +4,6 @@ import redis
 from django.conf import settings
 
 from ai_gateway import recent
-from ai_gateway.intents import current
 from ai_gateway.local_limits import LocalGate
 
 
@@ -17,7 +16,6 @@ def forget_endpoints() -> None:
 
 
 def forget_rows() -> None:
-    """All that was read from the database, intents too."""
+    """All that was read from the database, but for what was learned of intents."""
     for kept in recent._all:
         kept.clear()
-    current._kept = None

@@ -17,6 +17,8 @@ from ai_gateway.intents.features import features
 from ai_gateway.intents.shipped import EVALUATION_SET, shipped
 from ai_gateway.models import Intent
 
+pytestmark = pytest.mark.usefixtures("new_process")
+
 FLOOR = 0.75
 
 
