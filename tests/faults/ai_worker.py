@@ -23,8 +23,9 @@ COMMAND = (
 class AIWorker:
     """A process of its own; leaving the block kills it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self._path = folder / f"ai-{time.monotonic_ns()}.log"
+        self._environment = environment
 
     def __enter__(self) -> Self:
         environment = os.environ | {
@@ -32,6 +33,7 @@ class AIWorker:
             "REDIS_URL": settings.REDIS_URL,
             "OUTBOUND_ALLOW": "127.0.0.0/8",
             "KEFU_ROLE": "ai",
+            **self._environment,
         }
         with self._path.open("wb") as log:
             self.process = subprocess.Popen(
