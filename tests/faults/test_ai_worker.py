@@ -25,7 +25,7 @@ from tickets.services import conversations
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KILLED_WITH = 200
-SLACK_S = 10.0  # the sweeper's own work for two hundred, on a busy machine
+SLACK_S = 3.0  # two cores, other work
 
 
 @pytest.fixture(autouse=True)
@@ -77,19 +77,19 @@ def test_after_a_kill_the_sweeper_answers_each_visitor_once(
     killed_at = time.monotonic()
     assert replies() == {"": KILLED_WITH}
 
+    patience_s = max(answering.sweep_after().total_seconds(), board.CLAIM_TTL_S)
     while replies()[""]:
+        # When a sweep begins; how long it then takes for two hundred is the machine's affair.
+        assert time.monotonic() - killed_at < patience_s + answering.SWEEP_EVERY_S + SLACK_S
         answering.answer_left_behind(timezone.now())  # as beat has it done
         time.sleep(answering.SWEEP_EVERY_S / 3)
-        waited_s = time.monotonic() - killed_at
-        patience_s = max(answering.sweep_after().total_seconds(), board.CLAIM_TTL_S)
-        assert waited_s < patience_s + answering.SWEEP_EVERY_S + SLACK_S
 
     assert replies() == {"可以开发票。": KILLED_WITH}
     with AIWorker(tmp_path):  # the queue gives it the same messages again
         server.will(say("好的。"))
         tasks.answer_messages.delay(asked)
         ask(web_inbox, 1)
-        eventually(lambda: replies()["好的。"], 10)
+        eventually(lambda: replies()["好的。"], 20)
     assert replies() == {"可以开发票。": KILLED_WITH, "好的。": 1}
 
 
