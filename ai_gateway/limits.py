@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "lua"
 REDIS_TIMEOUT_S = 0.25
+REDIS_CONNECTIONS = 16  # of each event loop; a rush of calls waits for its turn
+REDIS_TURN_S = 2.0
 REDIS_PAUSE_S = 2.0  # after it failed, how long we do not ask it
 COOL_S = {
     ErrorKind.AUTH: 300.0,
@@ -207,11 +209,14 @@ class _Scripts:
     """A Redis client and the two scripts, of one event loop."""
 
     def __init__(self) -> None:
-        self.client = redis.asyncio.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             settings.REDIS_URL,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_TURN_S,
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
         )
+        self.client = redis.asyncio.Redis.from_pool(pool)
         self.scripts = {
             name: self.client.register_script((SCRIPTS / f"{name}.lua").read_text())
             for name in ("admit", "report")

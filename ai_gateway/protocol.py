@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypedDict, runtime_checkable
 
 import httpx
@@ -144,10 +145,18 @@ class EndpointConfig:
 
     def fingerprint(self) -> str:
         """Changes with anything that its backend was built from."""
-        return _digest([self.account(), self.options, self.timeout_s])
+        return self._fingerprint
 
     def account(self) -> str:
         """Changes with who is asked, and by whose key: not with how (`options`)."""
+        return self._account
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return _digest([self._account, self.options, self.timeout_s])
+
+    @cached_property
+    def _account(self) -> str:
         return _digest([self.backend, self.base_url, self.api_key, self.model])
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from celery import shared_task
-from celery.signals import worker_shutdown
+from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
 from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing
 from ai_gateway.errors import EndpointError
+from ai_gateway.intents.current import warm_up
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.services import drills, feedback, threads
 from tickets.events import CopilotAsked
@@ -78,6 +79,11 @@ def forget_threads() -> None:
 def end_drills() -> None:
     """Those whose time is over get their report."""
     drills.finish_overdue(now=timezone.now())
+
+
+@worker_ready.connect
+def _know_intents(**_: Any) -> None:
+    warm_up()
 
 
 @worker_shutdown.connect

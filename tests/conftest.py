@@ -10,7 +10,7 @@ from django.core.cache import cache
 from tests import factories
 from tests.browser.site import Site
 from tests.fakes.openai_server import FakeOpenAI, say
-from tests.gates import forget_endpoints
+from tests.gates import forget_endpoints, forget_rows
 from tickets.models import Conversation, Inbox, Team
 
 
@@ -31,9 +31,10 @@ def private_storage(
 
 
 @pytest.fixture(autouse=True)
-def well_endpoints() -> None:
-    """No AI endpoint is remembered from an earlier test as broken or busy."""
+def nothing_is_remembered() -> None:
+    """Neither an AI endpoint as broken or busy, nor rows, from an earlier test."""
     forget_endpoints()
+    forget_rows()
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""The gates in front of AI endpoints, which outlive a test."""
+"""What the AI gateway keeps from one question to the next, and so from one test to the next."""
 
 import redis
 from django.conf import settings
 
+from ai_gateway import recent
 from ai_gateway.local_limits import LocalGate
 
 
@@ -12,3 +13,9 @@ def forget_endpoints() -> None:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         if known := list(client.scan_iter("kefu:ai:*", count=1000)):
             client.delete(*known)
+
+
+def forget_rows() -> None:
+    """All that was read from the database, but for what was learned of intents."""
+    for kept in recent._all:
+        kept.clear()

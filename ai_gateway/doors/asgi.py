@@ -18,6 +18,7 @@ from ai_gateway import database
 from ai_gateway.doors import ask, callers, json_body, once, openai, openai_errors, refusals
 from ai_gateway.doors.callers import Admission
 from ai_gateway.doors.exchange import JSON, Call, Reply
+from ai_gateway.intents.current import warm_up
 from tickets import net, tracing
 from tickets.api.auth import bearer_token
 
@@ -43,11 +44,13 @@ class Doors:
 
     def __init__(self, django: Application) -> None:
         self._django = django
+        self._warming: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         if not database.is_own(loop):
             database.use_threads_for(loop)
+            self._warming = asyncio.create_task(database.run(warm_up))
         path = scope["path"]
         if path.startswith(OPENAI):
             await _serve(scope, receive, send, openai.answer, openai_errors.reply_to)

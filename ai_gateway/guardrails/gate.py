@@ -6,7 +6,7 @@ from typing import Any
 
 from ai_gateway import recent
 from ai_gateway.errors import EndpointError, ErrorKind
-from ai_gateway.guardrails import markup
+from ai_gateway.guardrails import markup, messages
 from ai_gateway.guardrails.masking import Masker
 from ai_gateway.guardrails.sensitive import Direction, Scan, Verdict, Words
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Role, Tell, Turn
@@ -31,21 +31,34 @@ _words = recent.Recent(_read)
 
 def guard(prompt: Prompt, words: Words, mask_personal_data: bool) -> "Guarded":
     """`guarded`, with the words at hand."""
-    texts = (prompt.text, *(turn.text for turn in prompt.history))
-    masker = Masker(*texts)
+    given = prompt.passed_on.get("messages") or ()
+    turns = (turn.text for turn in prompt.history)
+    masker = Masker(prompt.text, prompt.system, *turns, *messages.texts_of(given))
     question = words.judge(prompt.text, Direction.IN)
     _refuse(question)
 
     def outgoing(text: str) -> str:
         return masker.mask(text) if mask_personal_data else text
 
+    def of_contact(text: str) -> str:
+        return outgoing(words.judge(text, Direction.IN).text)
+
     def turn_of(turn: Turn) -> Turn:
         by_contact = turn.role == Role.CONTACT
-        text = words.judge(turn.text, Direction.IN).text if by_contact else turn.text
-        return Turn(turn.role, outgoing(text))
+        return Turn(turn.role, of_contact(turn.text) if by_contact else outgoing(turn.text))
 
+    def of_message(role: str, text: str) -> str:
+        return of_contact(text) if role == "user" else outgoing(text)
+
+    passed_on = prompt.passed_on
+    if given:
+        passed_on = {**passed_on, "messages": messages.changed(given, of_message)}
     going = replace(
-        prompt, text=outgoing(question.text), history=tuple(map(turn_of, prompt.history))
+        prompt,
+        text=outgoing(question.text),
+        history=tuple(map(turn_of, prompt.history)),
+        system=outgoing(prompt.system),
+        passed_on=passed_on,
     )
     return Guarded(going, words, masker, question.wants_handoff)
 

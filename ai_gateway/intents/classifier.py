@@ -4,11 +4,16 @@ It is learned anew from all examples at each change of them: a few passes of sto
 descent, in the same order each time, so that the same examples always give the same model.
 """
 
+import json
 import math
 import random
+import time
+import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from ai_gateway.intents.features import features
 
@@ -17,6 +22,7 @@ LEARNING_RATE = 6.0
 IGNORED_GRADIENT = 0.01  # of one class and example: what is smaller moves nothing
 SHARPNESS = 1.0  # of the scores before they become probabilities; measured, so that they hold
 MIN_CONFIDENCE = 0.2  # below it there is no intent
+AT_A_TIME = 20  # examples, about a millisecond, between two pauses
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,10 @@ class _Example:
 class Classifier:
     """Learns at construction; `guess` may then be called from any thread."""
 
-    def __init__(self, examples: Mapping[str, Sequence[str]]) -> None:
-        """`examples`: intent -> sentences that mean it."""
+    def __init__(self, examples: Mapping[str, Sequence[str]], *, pause_s: float = 0.0) -> None:
+        """`examples`: intent -> sentences that mean it. `pause_s` is the pause after each
+        millisecond of learning, which would hold up the process's other threads.
+        """
         self.intents = tuple(key for key, texts in examples.items() if texts)
         marked = [
             (marks, label)
@@ -48,15 +56,37 @@ class Classifier:
             if (marks := features(text))
         ]
         self._weights = _rarity(marks for marks, _label in marked)
-        self._rows = {mark: [0.0] * len(self.intents) for mark in self._weights}
-        self._learn([_Example(marks, label, self._scale(marks)) for marks, label in marked])
+        self._rows: dict[str, Sequence[float]] = {}
+        learned = [_Example(marks, label, self._scale(marks)) for marks, label in marked]
+        rows = self._learn(learned, pause_s)
+        self._rows = {mark: array("f", row) for mark, row in rows.items()}
+
+    def dump(self) -> bytes:
+        """What was learned; `load` makes the same classifier of it."""
+        head = json.dumps([self.intents, list(self._weights.items())]).encode()
+        numbers = b"".join(array("f", row).tobytes() for row in self._rows.values())
+        return zlib.compress(len(head).to_bytes(4) + head + numbers, 1)
+
+    @classmethod
+    def load(cls, dumped: bytes) -> Self:
+        """Raises ValueError, zlib.error for what `dump` did not make."""
+        raw = zlib.decompress(dumped)
+        end = 4 + int.from_bytes(raw[:4])
+        intents, weights = json.loads(raw[4:end])
+        numbers = array("f", raw[end:])
+        made, width = cls({}), len(intents)
+        made.intents, made._weights = tuple(intents), dict(weights)
+        made._rows = {
+            mark: numbers[at * width : (at + 1) * width] for at, mark in enumerate(made._weights)
+        }
+        return made
 
     def guess(self, text: str) -> Guess | None:
         """None where no intent is likely enough, as for emoji alone or an unknown language."""
         marks = tuple(mark for mark in features(text) if mark in self._rows)
         if not marks:
             return None
-        chances = self._chances(marks, self._scale(marks))
+        chances = _chances([self._rows[mark] for mark in marks], self._scale(marks))
         ranked = sorted(range(len(chances)), key=chances.__getitem__, reverse=True)
         best = ranked[0]
         if chances[best] < MIN_CONFIDENCE:
@@ -67,25 +97,21 @@ class Classifier:
     def _scale(self, marks: Sequence[str]) -> float:
         return 1 / math.sqrt(sum(self._weights[mark] for mark in marks))
 
-    def _chances(self, marks: Sequence[str], scale: float) -> list[float]:
-        """A probability for each intent."""
-        rows = [self._rows[mark] for mark in marks]
-        scores = [scale * SHARPNESS * sum(column) for column in zip(*rows, strict=True)]
-        highest = max(scores)
-        powers = [math.exp(score - highest) for score in scores]
-        total = sum(powers)
-        return [power / total for power in powers]
-
-    def _learn(self, examples: list[_Example]) -> None:
+    def _learn(self, examples: list[_Example], pause_s: float) -> dict[str, list[float]]:
+        """A row of weights for each feature, one for each intent."""
+        rows = {mark: [0.0] * len(self.intents) for mark in self._weights}
         order = random.Random(1)  # noqa: S311  no secret: the same model from the same examples
         for number in range(PASSES):
             order.shuffle(examples)
             rate = LEARNING_RATE * (1 - number / PASSES)
-            for example in examples:
-                self._learn_from(example, rate)
+            for count, example in enumerate(examples):
+                self._learn_from(example, rate, rows)
+                if pause_s and count % AT_A_TIME == 0:
+                    time.sleep(pause_s)
+        return rows
 
-    def _learn_from(self, example: _Example, rate: float) -> None:
-        gradient = self._chances(example.features, example.scale)
+    def _learn_from(self, example: _Example, rate: float, rows: dict[str, list[float]]) -> None:
+        gradient = _chances([rows[mark] for mark in example.features], example.scale)
         gradient[example.label] -= 1
         steps = [
             (label, rate * example.scale * slope)
@@ -93,9 +119,18 @@ class Classifier:
             if abs(slope) > IGNORED_GRADIENT
         ]
         for mark in example.features if steps else ():
-            row, weight = self._rows[mark], self._weights[mark]
+            row, weight = rows[mark], self._weights[mark]
             for label, step in steps:
                 row[label] -= weight * step
+
+
+def _chances(rows: Sequence[Sequence[float]], scale: float) -> list[float]:
+    """A probability for each intent, from the rows of a text's features."""
+    scores = [scale * SHARPNESS * sum(column) for column in zip(*rows, strict=True)]
+    highest = max(scores)
+    powers = [math.exp(score - highest) for score in scores]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def _rarity(sentences: Iterable[tuple[str, ...]]) -> dict[str, float]:

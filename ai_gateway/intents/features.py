@@ -18,7 +18,7 @@ from tickets.text import clean
 
 MAX_TEXT = 500  # characters that are looked at: what is wanted stands at the start or not at all
 
-_CONCEPTS = Path(__file__).parent.parent / "data" / "concepts.yaml"
+CONCEPTS = Path(__file__).parent.parent / "data" / "concepts.yaml"
 _TOKEN = re.compile(r"[a-z]+|[0-9]+|[^\W0-9a-z_]")
 _KEPT_NUMBERS = frozenset({"12315", "315", "12345", "400", "666", "88", "886"})
 
@@ -85,7 +85,7 @@ def _concepts_in(text: str) -> list[str]:
 @cache
 def _concepts() -> tuple[re.Pattern[str], dict[str, str]]:
     """A pattern of all words, and word -> concept."""
-    lists: dict[str, str] = yaml.safe_load(_CONCEPTS.read_text(encoding="utf-8"))
+    lists: dict[str, str] = yaml.safe_load(CONCEPTS.read_text(encoding="utf-8"))
     names = {word: name for name, words in lists.items() for word in words.split()}
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))), names

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ai_gateway.intents import current
 from ai_gateway.models import Endpoint
 from tests.fakes.openai_server import FakeOpenAI
 
@@ -37,3 +38,9 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     bus.connect({**wired, ReplyGrowing: [seen.append]})
     yield seen
     bus.connect(wired)
+
+
+@pytest.fixture
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of intents: what is asked first learns them, and waits for it."""
+    monkeypatch.setattr(current, "_kept", None)

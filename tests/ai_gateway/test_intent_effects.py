@@ -19,6 +19,8 @@ from tests.factories import NOON
 from tickets.models import Conversation, Label, Message, Team, Ticket
 from tickets.services import conversations
 
+pytestmark = pytest.mark.usefixtures("new_process")
+
 LATER = NOON + timedelta(minutes=1)
 
 

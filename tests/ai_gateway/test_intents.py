@@ -6,6 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
+from django.core.cache.backends.redis import RedisCache
 from django.core.management import CommandError, call_command
 
 from ai_gateway.intents import current
@@ -14,6 +16,8 @@ from ai_gateway.intents.evaluation import evaluate, read_cases
 from ai_gateway.intents.features import features
 from ai_gateway.intents.shipped import EVALUATION_SET, shipped
 from ai_gateway.models import Intent
+
+pytestmark = pytest.mark.usefixtures("new_process")
 
 FLOOR = 0.90
 
@@ -111,7 +115,8 @@ def test_a_change_is_learned_and_nothing_else_is(two: None) -> None:
 
     Intent.objects.create(key="parcel", name="件", examples=["快递到哪了"])
 
-    guess = current.current().guess("快递到哪了")
+    assert current.current() is first  # while the change is learned
+    guess = current.newest().guess("快递到哪了")
     assert guess is not None
     assert guess.intent == "parcel"
 
@@ -121,7 +126,51 @@ def test_one_that_is_switched_off_is_told_no_more(two: None) -> None:
 
     Intent.objects.filter(key="money").update(enabled=False)
 
-    assert current.current().intents == ("hello",)
+    assert current.newest().intents == ("hello",)
+    assert current.current() is current.newest()
+
+
+def test_what_one_process_learned_the_next_one_finds(
+    two: None, clean_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = current.current()
+    monkeypatch.setattr(current, "_kept", None)  # as a new process
+    monkeypatch.setattr(current, "_learned", None)  # it must not
+
+    found = current.current()
+
+    assert found is not learned
+    assert found.guess("我要退款") == learned.guess("我要退款")
+
+
+def test_a_model_that_was_written_out_is_the_same(classifier: Classifier) -> None:
+    loaded = Classifier.load(classifier.dump())
+
+    texts = [case.text for case in read_cases(EVALUATION_SET, classifier.intents)]
+    assert [loaded.guess(text) for text in texts] == [classifier.guess(text) for text in texts]
+
+
+def test_a_cache_that_holds_something_else_or_is_away_is_no_harm(
+    two: None, clean_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.set(current._key(current._examples()), b"nonsense", 60)
+    assert current.current().intents == ("hello", "money")
+
+    monkeypatch.setattr(current, "_kept", None)
+    monkeypatch.setattr(current, "shared", RedisCache("redis://127.0.0.1:1/0", {}))
+    assert current.current().intents == ("hello", "money")
+
+
+def test_beside_others_it_learns_in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads' turns come while it learns, and what it learns is the same."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    examples = {"a": ["退款", "退钱"] * 20, "b": ["你好", "您好"] * 20}
+
+    aside = Classifier(examples, pause_s=0.001)
+
+    assert pauses == [0.001] * 32  # eight passes over eighty sentences, twenty at a time
+    assert aside.guess("退") == Classifier(examples).guess("退")
 
 
 def evaluated(*args: str) -> list[str]:

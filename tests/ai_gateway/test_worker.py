@@ -10,8 +10,9 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from ai_gateway import answering, board, loop
-from ai_gateway.models import Attempt, Endpoint
+from ai_gateway.models import Attempt, Endpoint, RoutingRule
 from tests import factories
+from tests.ai_gateway.conftest import make_endpoint
 from tests.ai_gateway.test_answering import ask, log_of, status_of
 from tests.fakes.openai_server import FakeOpenAI, say
 from tickets.models import Conversation, Inbox
@@ -54,6 +55,29 @@ def test_many_conversations_are_answered_at_once(
 
     assert time.monotonic() - started < 5  # one after the other: ten seconds
     assert [replies(conversation) for conversation, _ in asked] == [["好的。"]] * 20
+
+
+def test_a_slow_endpoint_does_not_delay_another(
+    web_inbox: Inbox, endpoint: Endpoint, server: FakeOpenAI
+) -> None:
+    """A hundred wait for the slow one; whoever asks another one then is answered at once."""
+    server.will(say("好的。"))
+    with FakeOpenAI() as slow:
+        slow.will(say("慢慢来。", first_after_s=4))
+        make_endpoint(slow, "slow")
+        RoutingRule.objects.create(name="慢", regex="慢", endpoint="slow")
+        waiting = [start(ask(web_inbox, "慢的")[1].pk) for _ in range(100)]
+        eventually(lambda: len(slow.requests) == 100, within_s=10)
+        conversation, message = ask(web_inbox, "快的")
+        asked = time.monotonic()
+
+        start(message.pk).result(10)
+
+        assert time.monotonic() - asked < 2
+        assert replies(conversation) == ["好的。"]
+        for future in waiting:
+            future.result(10)
+    assert Attempt.objects.filter(endpoint="slow", outcome="answered").count() > 0
 
 
 def test_a_burst_gets_one_answer_to_its_last_message(

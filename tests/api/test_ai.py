@@ -8,7 +8,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from ai_gateway import recent
 from ai_gateway.models import AnswerRule, Attempt, Endpoint
 from tests import factories
 from tests.ai_gateway.conftest import make_endpoint
@@ -17,12 +16,6 @@ from tests.fakes.openai_server import FakeOpenAI, event, fails, say, stream
 from tickets.models import IdempotencyRecord, Inbox
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_remembered() -> None:
-    for kept in recent._all:
-        kept.clear()
 
 
 @pytest.fixture

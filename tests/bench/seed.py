@@ -1,4 +1,4 @@
-"""The rows that the product needs for a run: `python -m tests.bench.seed make|assign`."""
+"""The rows that the product needs: `python -m tests.bench.seed make|assign|endpoint URL`."""
 
 import json
 import sys
@@ -19,6 +19,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
+from ai_gateway.models import Endpoint
 from tests.bench.stacks import AGENTS
 from tickets.models import ApiKey, Inbox, Team
 
@@ -49,10 +50,16 @@ def make() -> dict[str, object]:
         user.groups.add(group)
         team.members.add(user)
         sessions.append(log_in(user))
-    key = ApiKey(name="bench", scopes=["read", "write"], per_minute=100_000_000)
+    key = ApiKey(name="bench", scopes=["read", "write", "ai"], per_minute=100_000_000)
     token = key.give_token()
     key.save()
     return {"inbox": INBOX, "sessions": sessions, "api_key": token}
+
+
+def endpoint(base_url: str) -> None:
+    """An endpoint `bench`, which answers at this address."""
+    values = {"backend": "openai", "base_url": base_url, "model": "m-1", "api_key": "sk-upstream"}
+    Endpoint.objects.update_or_create(slug="bench", defaults=values)
 
 
 def log_in(user: User) -> str:
@@ -74,5 +81,7 @@ def assign() -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         print(json.dumps(make()))
+    elif sys.argv[1] == "endpoint":
+        endpoint(sys.argv[2])
     else:
         assign()

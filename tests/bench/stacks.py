@@ -107,6 +107,7 @@ class Stack:
     """One application with its processes; `start` gives them a database."""
 
     name = ""
+    program = sys.executable
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class Stack:
     def start_gateway(self, port: int) -> subprocess.Popen[bytes]:
         with (self.servers.home / f"{self.name}-{port}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *self._command(port)],
+                [self.program, *self._command(port)],
                 env=self.environment,
                 cwd=ROOT,
                 stdout=log,

@@ -225,7 +225,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
         say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls,
-        say, settings_of, api_key, converse, endpoint, attempts, shadowed,
+        shadowed,
     )
 }  # fmt: skip
 
