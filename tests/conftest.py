@@ -31,7 +31,7 @@ def private_storage(
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_remembered() -> None:
+def fresh_gateway() -> None:
     """Neither an AI endpoint as broken or busy, nor rows, from an earlier test."""
     forget_endpoints()
     forget_rows()

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from ai_gateway import limits, recent, shadowing, subscribers, tasks
+from ai_gateway import health, recent, shadowing, subscribers, tasks
 from ai_gateway.models import Attempt, DegradePolicy, Endpoint, SensitiveList, Shadow, ShadowAnswer
 from ai_gateway.services import shadows
 from ai_gateway.similarity import similarity
@@ -168,7 +168,7 @@ def test_the_candidates_calls_count_on_no_meter(web_inbox: Inbox) -> None:
     tasks.ask_shadows(reply.pk)
 
     assert ShadowAnswer.objects.get().error_kind == ""
-    (state,) = limits.states(["candidate"])
+    (state,) = health.states(["candidate"])
     assert (state.qps, state.in_flight, state.tokens_today) == (0, 0, 0)
 
 
