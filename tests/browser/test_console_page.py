@@ -15,7 +15,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 NOT_OURS = """
 #messages .bubble, .note-body, .activity, .row-name, .row-preview, .conv-name, .conv-sub, .ctx-name,
 .history, .chain, .facts dd, .owner-chip, .composer-via b, .av, .rail-me, #my-menu .menu-head,
-#transfer-list, form[action*=language], script, template
+#transfer-list, form[action*=language], script, template, .label
 """
 WORDS_OF_THE_HOUSE = """(notOurs) => {
   const words = [];

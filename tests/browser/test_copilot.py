@@ -18,6 +18,7 @@ ADVICE = "您好，滤芯建议每六个月更换一次，需要我为您寄一�
 
 @pytest.fixture
 def vendor(site: Site) -> Iterator[FakeOpenAI]:
+    site.do("forget_endpoints")
     with FakeOpenAI() as server:
         site.do("copilot", base_url=server.base_url)
         yield server
@@ -271,7 +272,7 @@ def test_markup_is_shown_as_the_text_it_is(
     ask(page, "suggest")
     state(page, "done")
 
-    expect(text_of(page)).to_have_text(evil)
+    expect(text_of(page)).to_have_text("粗")
     expect(text_of(page).locator("*")).to_have_count(0)
 
 
