@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from ai_gateway import gateway, handoff, keeping, knowledge, planning
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.models.routing_rule import RULES
 from ai_gateway.planning import Plan
 from ai_gateway.protocol import Answer, EndpointConfig, Passage, Prompt, ToolCall, Usage
 from ai_gateway.rule_engine import Match, Rule
@@ -21,7 +22,6 @@ from tickets import tracing
 from tickets.models import Conversation
 
 AUTO = "auto"
-RULES = "rules"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ai_gateway import recent
 from ai_gateway.models import AnswerRule
+from ai_gateway.services import configuring
 from tickets.api import lookups
 from tickets.api.base import ApiViewSet
 from tickets.api.fields import (
@@ -26,7 +26,6 @@ from tickets.api.paging import NEWEST_FIRST
 from tickets.api.shapes import page_of
 from tickets.models import BusinessHours, Inbox
 from tickets.payloads import iso
-from tickets.services import configuration
 
 FIELDS = ("keywords", "regex", "questions", "answer", "buttons", "handoff")
 MORE_FIELDS = ("priority", "first", "enabled")
@@ -117,8 +116,7 @@ class AnswerRuleViews(ApiViewSet):
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, name: str) -> Response:
-        configuration.remove(lookups.by_key(self.rows(), name=name))
-        recent.forget()
+        configuring.remove(lookups.by_key(self.rows(), name=name))
         return Response(status=204)
 
 
@@ -130,6 +128,4 @@ def _store(rule: AnswerRule, wanted: dict[str, Any]) -> dict[str, Any]:
         name = wanted["hours"]
         hours = BusinessHours.objects.all()
         wanted["hours"] = lookups.named(hours, "hours", name=name) if name else None
-    stored = configuration.store(rule, **wanted)
-    recent.forget()
-    return rule_row(stored)
+    return rule_row(configuring.store(rule, **wanted))

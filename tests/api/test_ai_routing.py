@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from ai_gateway import recent
 from ai_gateway.models import AnswerRule, DegradePolicy, Drill, Endpoint, RoutingRule
 from tests.ai_gateway.conftest import make_endpoint
 from tests.api.conftest import Caller
@@ -13,12 +12,6 @@ from tests.fakes.openai_server import FakeOpenAI, say
 from tickets.models import Inbox, Team
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_remembered() -> None:
-    for kept in recent._all:
-        kept.clear()
 
 
 @pytest.fixture
