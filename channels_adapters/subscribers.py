@@ -1,14 +1,19 @@
-"""What visitors' open sockets are told. Each may be lost: a client reads the log for itself."""
+"""What visitors' open sockets and platforms are told.
+
+Each may be lost: a client reads the log for itself, a sweeper finds what lies still.
+"""
 
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from channels_adapters import registry, tasks
 from tickets import push, told
 from tickets.events import (
     ContactMerged,
     ConversationChanged,
+    EventArrived,
     MessageReceived,
     ReadMoved,
     ReplyGrowing,
@@ -18,6 +23,25 @@ from tickets.events import (
 from tickets.models import Conversation, Message
 from tickets.payloads import message_payload, messages_for_payload, visitor_conversation
 from tickets.services import conversations
+
+
+def handle_event(event: EventArrived) -> None:
+    tasks.handle_event.delay(event.envelope_id)
+
+
+def deliver(event: ReplyPosted) -> None:
+    """Queue what is pending: a reply to somebody on a platform."""
+    for one in told.of(event):
+        channel = one.payload["inbox"]["channel"]
+        if one.payload["status"] == Message.Status.PENDING and registry.has_adapter(channel):
+            tasks.deliver_inbox.delay(one.inbox_id)
+
+
+def fetch_media(event: MessageReceived) -> None:
+    """Queue the files that lie with platforms; sockets' messages bring theirs along."""
+    waiting = [one.message_id for one in told.of(event) if one.has_media]
+    if waiting:
+        tasks.fetch_media.delay(waiting)
 
 
 def show_received(event: MessageReceived) -> None:

@@ -11,14 +11,17 @@ from tickets import subscribers as ground
 
 FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageArrived: [ground.receive],
+    events.EventArrived: [channels.handle_event],
     events.MessageReceived: [
         channels.show_received,
+        channels.fetch_media,
         agents.show_received,
         ai.answer,
         ground.count_received,
     ],
     events.ReplyPosted: [
         channels.show_reply,
+        channels.deliver,
         agents.show_reply,
         ai.shadow,
         ground.count_reply,

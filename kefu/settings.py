@@ -138,7 +138,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
-    "tickets.tasks.receive_envelope": {"queue": "intake"},
+    "tickets.tasks.drain_lane": {"queue": "intake"},
+    "channels_adapters.tasks.handle_event": {"queue": "intake"},
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
@@ -174,6 +175,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "agents.tasks.assign_waiting",
         "schedule": 3.0,
         "options": {"expires": 3},
+    },
+    "pick-up-deliveries": {
+        "task": "channels_adapters.tasks.pick_up_deliveries",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
+    "pick-up-events": {
+        "task": "channels_adapters.tasks.pick_up_events",
+        "schedule": 5.0,
+        "options": {"expires": 5},
     },
     "pick-up-stuck": {
         "task": "tickets.tasks.pick_up_stuck",
@@ -350,7 +361,10 @@ UNFOLD = {
 
 # Channels and AI backends ---------------------------------------------------------------------
 
-CHANNEL_ADAPTERS: dict[str, str] = {}
+CHANNEL_ADAPTERS: dict[str, str] = {
+    "telegram": "channels_adapters.telegram.adapter.Telegram",
+}
+INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {
     "coze": "ai_gateway.backends.coze.Coze",
     "dify": "ai_gateway.backends.dify.Dify",

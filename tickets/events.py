@@ -33,7 +33,14 @@ class Hint:
 
 @dataclass(frozen=True)
 class MessageArrived(Event):
-    """An envelope was stored and waits to become messages."""
+    """Envelopes were stored in a lane, and wait to become messages."""
+
+    lane: int
+
+
+@dataclass(frozen=True)
+class EventArrived(Event):
+    """An envelope was stored that only its channel's adapter understands."""
 
     envelope_id: int
 

@@ -6,7 +6,7 @@ from tickets.models import Message
 
 
 def receive(event: MessageArrived) -> None:
-    tasks.receive_envelope.delay(event.envelope_id)
+    tasks.drain_lane.delay(event.lane)
 
 
 def count_received(event: MessageReceived) -> None:

@@ -16,15 +16,17 @@ SWEEP = 200  # rows a round; the next round is seconds away
 
 
 @shared_task
-def receive_envelope(envelope_id: int) -> None:
-    intake.open_envelope(envelope_id, now=timezone.now())
+def drain_lane(lane: int) -> None:
+    """What was handed in and lies in this lane becomes messages, one after the other."""
+    intake.drain(lane, now=timezone.now())
 
 
 @shared_task
 def pick_up_stuck() -> None:
-    """Envelopes whose task was lost, the oldest first."""
-    for envelope_id in Envelope.objects.lying().values_list("pk", flat=True)[:SWEEP]:
-        intake.open_envelope(envelope_id, now=timezone.now())
+    """Lanes whose task was lost."""
+    lying = Envelope.objects.lying().messages().order_by("lane").values_list("lane", flat=True)
+    for lane in lying.distinct():
+        intake.drain(lane, now=timezone.now())
 
 
 @shared_task

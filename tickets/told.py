@@ -37,6 +37,7 @@ _COLUMNS = (
     "status",
     "meta",
     "created_at",
+    "inbox_id",
     "inbox__key",
     "inbox__type",
     "inbox__name",
@@ -89,6 +90,8 @@ class Told:
     is_public: bool
     with_bot: bool  # the bot has the conversation
     payload: dict[str, Any]
+    inbox_id: int = 0
+    has_media: bool = False  # files that lie with the platform yet
 
 
 _last = threading.local()
@@ -142,6 +145,8 @@ def _received(message_ids: Sequence[int]) -> list[Told]:
             is_public=True,
             with_bot=row["conversation__status"] == Conversation.Status.BOT,
             payload=_payload(row, attachments.get(row["pk"], [])),
+            inbox_id=row["inbox_id"],
+            has_media="media" in (row["meta"] or {}),
         )
         for row in rows
     ]
@@ -196,8 +201,10 @@ def incoming(message: InboundMessage, stored: Received, scene: Scene, entrance: 
             reply_to=message.reply_to,
             status=Message.Status.SENT.value,
             created_at=stored.created_at,
-            meta=message.raw,
+            meta=message.meta(),
         ),
+        inbox_id=entrance.inbox_id,
+        has_media=bool(message.media),
     )
 
 
@@ -250,6 +257,7 @@ def _posted(message_id: int) -> list[Told]:
             is_public=message.kind != Message.Kind.NOTE,
             with_bot=message.conversation.status == Conversation.Status.BOT,
             payload=message_payload(message),
+            inbox_id=message.inbox_id,
         )
         for message in messages_for_payload(messages)
     ]

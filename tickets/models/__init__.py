@@ -9,6 +9,7 @@ from tickets.models.envelope import Envelope
 from tickets.models.inbox import Inbox
 from tickets.models.label import Label
 from tickets.models.message import Message
+from tickets.models.reply_window import ReplyRoute, ReplyWindow
 from tickets.models.search import MessageWords
 from tickets.models.team import Team
 from tickets.models.ticket import Ticket
@@ -28,6 +29,8 @@ __all__ = [
     "Message",
     "MessageWords",
     "Rating",
+    "ReplyRoute",
+    "ReplyWindow",
     "Team",
     "Ticket",
 ]

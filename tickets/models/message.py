@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q, UniqueConstraint
+from django.db.models import Index, Q, UniqueConstraint
 from django.utils.translation import gettext_lazy as _
 
 from tickets.ids import uuid7
@@ -121,7 +121,10 @@ class Message(models.Model):
                 condition=Q(source_id__isnull=False),
             ),
         ]
-        indexes = [BrinIndex(fields=["created_at"], name="message_created_brin")]
+        indexes = [
+            BrinIndex(fields=["created_at"], name="message_created_brin"),
+            Index(fields=["id"], name="message_pending", condition=Q(status="pending")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.conversation_id}/{self.seq}"

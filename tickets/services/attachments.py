@@ -15,9 +15,12 @@ from uuid import UUID
 import filetype
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.db import transaction
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tickets import bus
 from tickets.errors import BadAttachment, TicketsError
+from tickets.events import MessageChanged
 from tickets.ids import uuid7
 from tickets.models import Attachment, ContactIdentity, Message
 from tickets.text import clean
@@ -105,6 +108,23 @@ def store(
     stored_name = f"{uuid7().hex}.{judged.suffix}"
     attachment.file.save(stored_name, ContentFile(judged.content), save=False)
     attachment.save()
+    return attachment
+
+
+@transaction.atomic
+def keep_of_message(
+    message: Message, file: IO[bytes], *, name: str, position: int, instead_of: str = ""
+) -> Attachment:
+    """A file that came with a contact's message, after it; in the place of the words `instead_of`.
+
+    Raises TooLarge, Unsupported.
+    """
+    attachment = store(file, name=name, identity=message.identity)
+    attachment.message, attachment.position = message, position
+    attachment.save(update_fields=["message", "position"])
+    if instead_of:
+        Message.objects.filter(pk=message.pk, text=instead_of).update(text="")
+    bus.publish(MessageChanged(message.pk, message.conversation_id))
     return attachment
 
 

@@ -29,21 +29,40 @@ def mark_sent(message: Message, *, source_id: str | None = None) -> bool:
     return sent
 
 
+def mark_pending(message: Message) -> bool:
+    """It failed, and is tried again."""
+    return _move(
+        message, Status.PENDING, before=[Status.FAILED], provider_code="", provider_detail=""
+    )
+
+
 def mark_delivered(message: Message) -> bool:
-    return _move(message, Status.DELIVERED, before=[Status.PENDING, Status.SENT])
+    return _move(message, Status.DELIVERED, before=[Status.PENDING, Status.SENT, Status.FAILED])
 
 
 def mark_read(message: Message) -> bool:
-    before = [Status.PENDING, Status.SENT, Status.DELIVERED]
+    before = [Status.PENDING, Status.SENT, Status.DELIVERED, Status.FAILED]
     return _move(message, Status.READ, before=[str(status) for status in before])
 
 
+def mark_recalled(message: Message) -> None:
+    """Its writer took it back on the platform: the text stays ours, and it is said."""
+    with transaction.atomic():
+        fresh = Message.objects.select_for_update(of=("self",)).get(pk=message.pk)
+        fresh.meta = {**(fresh.meta or {}), "recalled": True}
+        fresh.save(update_fields=["meta"])
+        bus.publish(MessageChanged(message.pk, message.conversation_id))
+
+
 def mark_failed(message: Message, *, code: str, detail: str) -> bool:
-    """It will not arrive; `code` and `detail` are the provider's, without secrets."""
+    """It will not arrive; `code` and `detail` are the provider's, without secrets.
+
+    A platform may say so after it took it; not after it delivered it.
+    """
     return _move(
         message,
         Status.FAILED,
-        before=[Status.PENDING],
+        before=[Status.PENDING, Status.SENT],
         provider_code=code[:40],
         provider_detail=detail[:300],
     )

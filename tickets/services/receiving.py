@@ -223,6 +223,7 @@ def _place(thread: Thread, identity_id: int, now: datetime) -> Received:
         conversation_id=thread.conversation_id,
         conversation_public_id=thread.public_id,
         contact_id=thread.contact_id,
+        identity_id=identity_id,
         seq=seq,
         skipped=skipped,
         created_at=now,
@@ -343,5 +344,5 @@ def _columns(rows: list[_Row]) -> list[list[Any]]:
         [row.message.source_id for row in rows],
         [row.message.text for row in rows],
         [row.message.reply_to for row in rows],
-        [Jsonb(row.message.raw) if row.message.raw else None for row in rows],
+        [Jsonb(meta) if (meta := row.message.meta()) else None for row in rows],
     ]

@@ -11,6 +11,7 @@ from tickets.models import ContactIdentity, Conversation, Message
 
 # Channels whose clients read the log themselves: what is committed is sent.
 PULLING_CHANNELS = frozenset({"web", "api"})
+TOLD = frozenset({"queued"})  # activity lines that platforms are told, beside replies
 
 
 def lock(conversation: Conversation) -> Conversation:
@@ -63,12 +64,17 @@ def append(
 def say(
     conversation: Conversation, text: str, *, activity: str, now: datetime, by: Author = SYSTEM
 ) -> Message:
-    """An activity line: what happened, in words that the contact reads too."""
+    """An activity line: what happened, in words that the contact reads too.
+
+    On a platform most would only use up what it lets us say: it is told those of `TOLD`.
+    """
+    identity = conversation.reply_identity if activity in TOLD else None
     return append(
         conversation,
         kind=Message.Kind.ACTIVITY,
         author=by if by.kind == AuthorKind.AGENT else SYSTEM,
         text=text,
+        identity=identity,
         meta={"activity": activity},
         now=now,
     )

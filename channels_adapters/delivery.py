@@ -1,0 +1,270 @@
+"""The one door out: a reply that is pending becomes a message on its platform, once.
+
+The message's row is the outbox. Deliveries of one address go one after the other, in the order
+of the log; those of different addresses go side by side. What went wrong decides what follows:
+a refresh of the token, another attempt after a pause, or the agent is told why (§1.6).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from channels_adapters import http, line, parts, registry, tokens
+from channels_adapters.errors import NotConfigured
+from channels_adapters.models import Delivery
+from channels_adapters.protocol import HttpAdapter, Outbound, OutboundMedia
+from channels_adapters.wire import Action, HttpRequest, Result
+from tickets import metrics
+from tickets.models import Attachment, Inbox, Message, ReplyRoute, ReplyWindow
+from tickets.payloads import user_name
+from tickets.services import messages, windows
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 32  # deliveries of one inbox on their way at once
+PAUSES_S = (1.0, 5.0, 25.0, 125.0)  # before the second attempt, the third …
+FOR_PEOPLE = 1  # messages of a quota that a machine leaves to the agent
+Status = Delivery.Status
+_DIED = Result(Action.UNKNOWN, code="unknown", detail="the worker died while it was sent")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed delivery with all that sending it takes; no row is read while it is sent."""
+
+    delivery: Delivery
+    message: Message
+    carried: tuple[Message, ...]
+    adapter: HttpAdapter
+    parts: tuple[parts.Part, ...]
+    route: ReplyRoute | None
+    window: ReplyWindow | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a job came: the last platform id, or what stopped it."""
+
+    done: int
+    platform_id: str = ""
+    stopped: Result | None = None
+
+
+def deliver(inbox: Inbox, *, now: datetime) -> int:
+    """Send what waits in an inbox, until nothing is due; how many deliveries it were."""
+    line.enter_pending()
+    sent = 0
+    while claimed := line.claim(inbox, now=timezone.now(), limit=TOGETHER):
+        jobs = [job for one in claimed if (job := prepare(one, now=timezone.now()))]
+        outcomes = http.run(_send_all(jobs)) if jobs else []
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            record(job, outcome, now=timezone.now())
+        sent += len(claimed)
+    return sent
+
+
+# Before ---------------------------------------------------------------------------------------
+
+
+def prepare(delivery: Delivery, *, now: datetime) -> Job | None:
+    """All that is needed to send it; None, and it is recorded, where it may not be sent."""
+    message = delivery.message
+    adapter = registry.adapter_for(delivery.inbox)
+    if not delivery.inbox.enabled or not adapter.capabilities.can_send:
+        _fail(delivery, [message], Result(Action.PERMANENT, code="channel_off"), now)
+        return None
+    by_machine = line.is_by_machine(message)
+    window = None
+    if adapter.capabilities.windows:
+        window = windows.reserve(delivery.identity, now=now, keep=FOR_PEOPLE if by_machine else 0)
+        if window is None:
+            code = "quota_kept" if by_machine else "window_closed"
+            _fail(delivery, [message], Result(Action.WINDOW_CLOSED, code=code), now)
+            return None
+    carried = line.take_along(delivery) if by_machine and window and window.quota else []
+    attachments = list(Attachment.objects.filter(message=message).order_by("position"))
+    return Job(
+        delivery=delivery,
+        message=message,
+        carried=tuple(carried),
+        adapter=adapter,
+        parts=tuple(parts.parts_of(message, attachments, adapter.capabilities, carried=carried)),
+        route=ReplyRoute.objects.filter(identity=delivery.identity_id).first(),
+        window=window,
+    )
+
+
+# Sending --------------------------------------------------------------------------------------
+
+
+async def _send_all(jobs: Sequence[Job]) -> list[Outcome]:
+    return await asyncio.gather(*(_send(job) for job in jobs))
+
+
+async def _send(job: Job) -> Outcome:
+    """Part after part, from where an earlier attempt ended. Never raises."""
+    done, platform_id = job.delivery.parts_done, ""
+    for part in job.parts[done:]:
+        try:
+            result = await send_part(job.adapter, _outbound(job, done, part))
+        except Exception as error:  # an outermost edge: an adapter's fault stops its own job only
+            log.exception("message %s cannot be sent", job.message.pk)
+            result = Result(Action.PERMANENT, code="adapter", detail=type(error).__name__)
+        if result.action != Action.OK:
+            return Outcome(done, platform_id, result)
+        done, platform_id = done + 1, result.platform_id
+    return Outcome(done, platform_id)
+
+
+def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
+    route, user = job.route, job.message.author_user
+    outbound = Outbound(
+        to=job.delivery.identity.external_id,
+        key=key_of(job.message, index),
+        thread=route.thread if route else "",
+        context=route.context if route else {},
+        reply_to=route.platform_id if route else "",
+        author_name=user_name(user) if user else "",
+        meta=job.message.meta or {},
+    )
+    return replace(outbound, text=part) if isinstance(part, str) else replace(outbound, media=part)
+
+
+def key_of(message: Message, index: int) -> str:
+    """The name of one part for ever, at most 32 characters: the platform's idempotency key."""
+    return f"k{message.pk}-{index}"
+
+
+async def send_part(adapter: HttpAdapter, outbound: Outbound) -> Result:
+    """Send one part; a refused token is fetched anew, once. Raises nothing of the network."""
+    result = await _attempt(adapter, outbound)
+    if result.action == Action.REFRESH_TOKEN:
+        result = await _attempt(adapter, outbound)
+        if result.action == Action.REFRESH_TOKEN:
+            return replace(result, action=Action.PERMANENT)
+    return result
+
+
+async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
+    try:
+        token = await tokens.current(adapter)
+        if outbound.media:
+            outbound = replace(outbound, media=await _uploaded(adapter, outbound.media, token))
+        result = adapter.classify(await http.call(adapter.build_send(outbound, token)))
+    except tokens.TokenRefused as refusal:
+        return _of_token(refusal.result)
+    except _UploadRefused as refusal:
+        result = refusal.result
+    except NotConfigured as error:
+        return Result(Action.PERMANENT, code="not_configured", detail=str(error))
+    except http.NoAnswer as silence:
+        return _of_silence(adapter, silence)
+    if result.action == Action.REFRESH_TOKEN and token:
+        await tokens.drop(adapter, token)
+    return result
+
+
+class _UploadRefused(Exception):
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.code)
+        self.result = result
+
+
+async def _uploaded(adapter: HttpAdapter, media: OutboundMedia, token: str) -> OutboundMedia:
+    """The file as the platform knows it, where it wants to have it first."""
+    content = await asyncio.to_thread(_content_of, media)
+    media = replace(media, content=content, handle="")
+    request: HttpRequest | None = adapter.upload_request(media, token)
+    if request is None:
+        return media
+    try:
+        found = adapter.read_upload(await http.call(request))
+    except http.NoAnswer as silence:  # nothing was said to anybody yet
+        raise http.NoAnswer(str(silence), may_have_arrived=False) from silence
+    if isinstance(found, Result):
+        raise _UploadRefused(found)
+    return replace(media, handle=found)
+
+
+def _content_of(media: OutboundMedia) -> bytes:
+    with Attachment.objects.get(pk=int(media.handle)).file.open("rb") as file:
+        content: bytes = file.read()
+        return content
+
+
+def _of_token(result: Result) -> Result:
+    if result.action in (Action.REFRESH_TOKEN, Action.OK):
+        return replace(result, action=Action.PERMANENT)
+    return result
+
+
+def _of_silence(adapter: HttpAdapter, silence: http.NoAnswer) -> Result:
+    ambiguous = silence.may_have_arrived and not adapter.capabilities.idempotent
+    action = Action.UNKNOWN if ambiguous else Action.RETRY
+    return Result(action, code="no_answer", detail=str(silence))
+
+
+# After ----------------------------------------------------------------------------------------
+
+
+def record(job: Job, outcome: Outcome, *, now: datetime) -> None:
+    """What became of it: sent, to be tried again, or for a person to decide."""
+    delivery, everyone = job.delivery, [job.message, *job.carried]
+    result = outcome.stopped
+    Delivery.objects.filter(pk=delivery.pk).update(parts_done=outcome.done)
+    _settle_window(job, outcome, now)
+    metrics.delivery.labels(job.adapter.channel, result.action if result else "ok").inc()
+    if result is None:
+        messages.mark_sent(job.message, source_id=outcome.platform_id or None)
+        for message in job.carried:
+            messages.mark_sent(message)
+        line.leave(delivery, Status.SENT, now=now, pause_s=job.adapter.capabilities.per_address_s)
+    elif result.action == Action.RETRY and delivery.attempts <= len(PAUSES_S):
+        line.again(delivery, now + timedelta(seconds=_pause_s(delivery, result)), result)
+    elif result.action == Action.UNKNOWN:
+        _fail(delivery, everyone, replace(result, code="unknown"), now, Status.UNKNOWN)
+    else:
+        _fail(delivery, everyone, result, now)
+
+
+def give_up_on(delivery: Delivery, *, now: datetime) -> None:
+    """Its worker died on the way: nobody knows whether the platform took it."""
+    carried = [one.message for one in delivery.carries.select_related("message")]
+    _fail(delivery, [delivery.message, *carried], _DIED, now, Status.UNKNOWN)
+
+
+def _pause_s(delivery: Delivery, result: Result) -> float:
+    """As the platform asks, else as the ladder says; never all at the same moment."""
+    least = PAUSES_S[min(delivery.attempts, len(PAUSES_S)) - 1]
+    if result.retry_after_s is not None:
+        least = max(result.retry_after_s, 0.5)
+    return least * random.uniform(1.0, 1.25)  # noqa: S311  spreads load, guards nothing
+
+
+def _settle_window(job: Job, outcome: Outcome, now: datetime) -> None:
+    if job.window is None:
+        return
+    unsent = outcome.done == job.delivery.parts_done and (
+        outcome.stopped is None or outcome.stopped.action != Action.UNKNOWN
+    )
+    (windows.release if unsent else windows.confirm)(job.window)
+    if outcome.stopped and outcome.stopped.action == Action.WINDOW_CLOSED:
+        windows.close(job.delivery.identity, now=now)
+
+
+def _fail(
+    delivery: Delivery,
+    everyone: Sequence[Message],
+    result: Result,
+    now: datetime,
+    status: Delivery.Status = Status.FAILED,
+) -> None:
+    code = result.code or result.action.value
+    for message in everyone:
+        messages.mark_failed(message, code=code, detail=result.detail)
+    line.leave(delivery, status, now=now, code=code, detail=result.detail)

@@ -1,0 +1,95 @@
+"""What platforms tell us beside messages: receipts, recalls, acts that open a window."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError, transaction
+
+from channels_adapters import registry
+from channels_adapters.protocol import Event, HttpAdapter
+from tickets.envelopes import ReplyTerms, Sender
+from tickets.models import Envelope, Inbox, Message
+from tickets.services import contacts, messages, windows
+
+log = logging.getLogger(__name__)
+Status = Envelope.Status
+
+
+@transaction.atomic
+def handle(envelope_id: int, *, now: datetime) -> bool:
+    """Deal with an event; False where another worker has it or it is done."""
+    envelope = (
+        Envelope.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(pk=envelope_id, status=Status.RECEIVED)
+        .select_related("inbox")
+        .first()
+    )
+    if envelope is None:
+        return False
+    envelope.attempts += 1
+    try:
+        with transaction.atomic():
+            _dispatch(envelope.inbox, Event(**envelope.payload), now)
+        envelope.status = Status.DONE
+    except OperationalError:  # the database, not the event: another time
+        raise
+    except Exception as error:  # an outermost edge: one bad event must not hold up the others
+        log.exception("event %s of %s cannot be handled", envelope.pk, envelope.inbox.key)
+        envelope.status = Status.FAILED
+        envelope.error = f"{type(error).__name__}: {error}"[:300]
+    envelope.save(update_fields=["status", "attempts", "error"])
+    return True
+
+
+def _dispatch(inbox: Inbox, event: Event, now: datetime) -> None:
+    """The channel's own handler first, then those that all share; an unknown event is kept."""
+    adapter = registry.adapter_for(inbox)
+    own: Callable[..., bool] | None = getattr(adapter, "handle", None)
+    if own and own(event, inbox=inbox, now=now):
+        return
+    shared = _SHARED.get(event.kind)
+    if shared:
+        shared(adapter, inbox, event, now)
+
+
+def _receipt(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
+    message = _message(inbox, event.data)
+    if message is None:  # of another system that shares the account
+        return
+    status = event.data.get("status")
+    if status == "delivered":
+        messages.mark_delivered(message)
+    elif status == "read":
+        messages.mark_read(message)
+    elif status == "failed":
+        code, detail = str(event.data.get("code", "")), str(event.data.get("detail", ""))
+        messages.mark_failed(message, code=code, detail=detail)
+
+
+def _recall(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
+    message = _message(inbox, event.data)
+    if message:
+        messages.mark_recalled(message)
+
+
+def _opened(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
+    rule = adapter.capabilities.windows.get(str(event.data.get("action")))
+    if rule is None:
+        return
+    identity = contacts.identify(inbox, Sender(event.address, verified=True), now=now)
+    terms: ReplyTerms = rule.terms(str(event.data["action"]), now)
+    windows.open_many({identity.pk: terms}, now=now)
+
+
+def _message(inbox: Inbox, data: Mapping[str, Any]) -> Message | None:
+    platform_id = str(data.get("platform_id", ""))
+    return Message.objects.filter(inbox=inbox, source_id=platform_id).first()
+
+
+_SHARED: Mapping[str, Callable[[HttpAdapter, Inbox, Event, datetime], None]] = {
+    "receipt": _receipt,
+    "recall": _recall,
+    "opened": _opened,
+}

@@ -1,0 +1,5 @@
+"""The wing's nouns, one a file."""
+
+from channels_adapters.models.delivery import Delivery
+
+__all__ = ["Delivery"]

@@ -1,0 +1,59 @@
+"""Channel -> adapter class: from `settings.CHANNEL_ADAPTERS` and entry points of strangers."""
+
+from functools import cache
+from importlib import metadata
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from channels_adapters.protocol import Account, HttpAdapter
+from tickets.models import Inbox
+
+ENTRY_POINTS = "kefu.channel_adapters"
+
+
+@cache
+def _of_strangers() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def names() -> list[str]:
+    """Every channel that has an adapter."""
+    return sorted({*settings.CHANNEL_ADAPTERS, *_of_strangers()})
+
+
+def adapter_class(channel: str) -> type[HttpAdapter]:
+    """The class; settings win. Raises KeyError for a channel that has none, ImportError."""
+    if path := settings.CHANNEL_ADAPTERS.get(channel):
+        chosen: type[HttpAdapter] = import_string(path)
+        return chosen
+    loaded: type[HttpAdapter] = _of_strangers()[channel].load()
+    return loaded
+
+
+def has_adapter(channel: str) -> bool:
+    return channel in settings.CHANNEL_ADAPTERS or channel in _of_strangers()
+
+
+def account_of(inbox: Inbox) -> Account:
+    return Account(
+        inbox_id=inbox.pk,
+        key=inbox.key,
+        type=inbox.type,
+        credentials=dict(inbox.credentials),
+        settings=dict(inbox.settings),
+    )
+
+
+def adapter_for(inbox: Inbox) -> HttpAdapter:
+    """The adapter of an inbox. Raises KeyError for a channel without one."""
+    return adapter_class(inbox.type)(account_of(inbox))
+
+
+def missing(adapter: HttpAdapter, names: tuple[str, ...]) -> list[str]:
+    """Which of these credentials the account lacks, "a / b" where one of several would do."""
+    return [
+        wanted.replace("|", " / ")
+        for wanted in names
+        if not any(adapter.account.credential(name) for name in wanted.split("|"))
+    ]
