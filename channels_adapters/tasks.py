@@ -1,12 +1,14 @@
 """Deliveries, events of platforms, and files that lie with them, off the queues."""
 
 import logging
+from datetime import UTC, datetime
 
 from celery import shared_task
 from django.utils import timezone
 
 from channels_adapters import delivery, fetching, handling, line, registry
-from channels_adapters.models import Delivery
+from channels_adapters.models import Delivery, PullCursor
+from channels_adapters.wecom_kf import pulling, sessions, welcome
 from tickets.models import Envelope, Inbox, Message
 
 log = logging.getLogger(__name__)
@@ -53,3 +55,41 @@ def fetch_media(message_ids: list[int]) -> None:
     """The files of these messages, from their platforms to us."""
     for message in Message.objects.filter(pk__in=message_ids).select_related("inbox", "identity"):
         fetching.fetch(message, now=timezone.now())
+
+
+# Platforms that only give notice --------------------------------------------------------------
+
+
+@shared_task
+def pull_account(cursor_id: int) -> None:
+    """Read an account's log on, and serve those who wrote."""
+    wrote = pulling.pull(cursor_id)
+    cursor = PullCursor.objects.select_related("inbox").filter(pk=cursor_id).first()
+    if cursor is None:
+        return
+    for address in sessions.unknown(cursor.inbox, wrote):
+        serve_customer.delay(cursor.inbox_id, address)
+
+
+@shared_task
+def pull_due_accounts() -> None:
+    """Accounts of lost notices and tasks, and those whose pause after a failure is over."""
+    for cursor_id in pulling.due(now=timezone.now()):
+        pull_account.delay(cursor_id)
+
+
+@shared_task
+def serve_customer(inbox_id: int, address: str) -> None:
+    """Take over a customer of the customer service whom nobody serves."""
+    inbox = Inbox.objects.enabled().filter(pk=inbox_id).first()
+    if inbox:
+        sessions.take_over(inbox, address)
+
+
+@shared_task
+def greet_customer(inbox_id: int, code: str, entered_at: int) -> None:
+    """Greet somebody who has just entered; `entered_at` in seconds since 1970."""
+    inbox = Inbox.objects.enabled().filter(pk=inbox_id).first()
+    if inbox:
+        entered = datetime.fromtimestamp(entered_at, UTC)
+        welcome.greet(inbox, code, entered_at=entered, now=timezone.now())

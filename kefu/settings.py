@@ -186,6 +186,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "pull-due-accounts": {
+        "task": "channels_adapters.tasks.pull_due_accounts",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "pick-up-stuck": {
         "task": "tickets.tasks.pick_up_stuck",
         "schedule": 5.0,
@@ -363,6 +368,9 @@ UNFOLD = {
 
 CHANNEL_ADAPTERS: dict[str, str] = {
     "telegram": "channels_adapters.telegram.adapter.Telegram",
+    "wechat_oa": "channels_adapters.wechat_oa.adapter.WechatOA",
+    "wecom": "channels_adapters.wecom.adapter.WeCom",
+    "wecom_kf": "channels_adapters.wecom_kf.adapter.WeComKf",
 }
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {
