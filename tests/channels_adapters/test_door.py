@@ -27,9 +27,7 @@ class TestFake(AdapterContract):
 
 def said(*texts: str, sender: str = "u1") -> dict:
     return {
-        "messages": [
-            {"id": f"{sender}-{text}", "from": sender, "text": text} for text in texts
-        ]
+        "messages": [{"id": f"{sender}-{text}", "from": sender, "text": text} for text in texts]
     }
 
 
@@ -65,9 +63,7 @@ def test_a_batch_and_its_redelivery_in_other_parts_is_kept_once_and_in_order(inb
     assert list(texts) == ["一", "二", "三", "四"]
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"), [({}, 401), ({"X-Fake-Signature": "0" * 64}, 403)]
-)
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), ({"X-Fake-Signature": "0" * 64}, 403)])
 def test_what_is_not_signed_is_refused_and_not_kept(inbox_of, headers, status):
     inbox = inbox_of()
 
