@@ -17,7 +17,14 @@ from tickets import policy
 
 # The groups of the menu and what stands in them, as app_model; what is not there is left out.
 NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
-    (_("渠道与接入"), [("tickets_inbox", "hub"), ("tickets_envelope", "mail")]),
+    (
+        _("渠道与接入"),
+        [
+            ("tickets_inbox", "hub"),
+            ("tickets_envelope", "mail"),
+            ("channels_adapters_delivery", "outbox"),
+        ],
+    ),
     (
         _("客服与权限"),
         [("auth_user", "person"), ("agents_agent", "support_agent"), ("tickets_team", "groups")],

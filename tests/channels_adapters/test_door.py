@@ -3,15 +3,19 @@
 import json
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from channels_adapters import handling, inbound, registry
+from channels_adapters import delivery, handling, inbound, registry
+from channels_adapters.models import Delivery
 from channels_adapters.testing import AdapterContract, FakeChannel, post_webhook, sign
 from channels_adapters.wire import HookRequest
+from tests import factories
 from tests.channels_adapters.conftest import SECRET, drain
 from tickets import intake
+from tickets.envelopes import SYSTEM
 from tickets.models import Envelope, Message
 from tickets.services import conversations
 
@@ -201,9 +205,53 @@ def test_nul_and_lone_surrogates_are_stored_as_a_database_can(inbox_of):
 
 
 def test_channels_without_an_adapter_have_no_door(db):
-    from tests import factories
-
     factories.inbox("web", key="site")
 
     assert not registry.has_adapter("web")
     assert Client().post("/hooks/site/", BODY, content_type="text/plain").status_code == 404
+
+
+def test_the_command_replays_what_failed_and_names_the_inboxes_there_are(
+    inbox_of, monkeypatch, capsys
+):
+    inbox = inbox_of()
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeChannel, "parse", lambda *_: 1 / 0)
+        post_webhook(Client(), inbox, said("在吗"))
+
+    call_command("replay_envelopes", inbox=inbox.key)
+    drain()
+
+    assert capsys.readouterr().out == "1 replayed, 0 as before\n"
+    assert Message.objects.get().text == "在吗"
+    with pytest.raises(CommandError, match="no inbox 'nope'; there are fake"):
+        call_command("replay_envelopes", inbox="nope")
+
+
+def test_people_replay_envelopes_and_send_deliveries_again_in_the_admin(
+    inbox_of, written, platform, monkeypatch
+):
+    inbox = inbox_of()
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeChannel, "parse", lambda *_: 1 / 0)
+        post_webhook(Client(), inbox, said("在吗"))
+    conversation = written(inbox)
+    now = timezone.now()
+    conversations.post_reply(conversation, author=SYSTEM, text="在的", now=now)
+    platform.will(platform.refuse("permanent", code="40003"))
+    delivery.deliver(inbox, now=now)
+    client = Client()
+    client.force_login(factories.user("boss", role="admin"))
+    envelope, failed = Envelope.objects.dead().get(), Delivery.objects.get()
+
+    for model, action, pk in (
+        ("tickets/envelope", "replay", envelope.pk),
+        ("channels_adapters/delivery", "send_again", failed.pk),
+    ):
+        body = {"action": action, "_selected_action": [pk]}
+        response = client.post(f"/admin/{model}/", body, follow=True)
+        assert response.status_code == 200
+        assert "40003" in response.content.decode() or model == "tickets/envelope"
+
+    assert not Envelope.objects.dead().exists()
+    assert Delivery.objects.get().status == "waiting"
