@@ -364,6 +364,7 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {
     "telegram": "channels_adapters.telegram.adapter.Telegram",
 }
+PHONE_REGION = env.str("PHONE_REGION", default="CN")  # of numbers without a country code
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {
     "coze": "ai_gateway.backends.coze.Coze",

@@ -30,7 +30,7 @@ from tickets.envelopes import (
 )
 from tickets.events import EventArrived, MessageArrived
 from tickets.models import Envelope
-from tickets.services import conversations, windows
+from tickets.services import conversations, joining, windows
 from tickets.text import clean
 
 log = logging.getLogger(__name__)
@@ -216,6 +216,7 @@ def _open_batch(lane: int, now: datetime) -> int:
 def _open(batch: Sequence[Envelope], now: datetime) -> None:
     inbound = [from_payload(envelope.payload) for envelope in batch]
     with tracing.following(batch[0].trace or tracing.current()):
+        joining.join(inbound, now=now)
         results = conversations.receive(inbound, now=now)
     _open_windows(inbound, results, now)
     for envelope, received in zip(batch, results, strict=True):

@@ -1,9 +1,6 @@
 """投递: what goes out, how far it came, and what a person may send again."""
 
-from typing import Any
-
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +9,7 @@ from unfold.decorators import action, display
 
 from channels_adapters import line
 from channels_adapters.models import Delivery
+from channels_adapters.models.delivery import DeliveryQuerySet
 from tickets.admin.base import ReadOnlyAdmin
 
 
@@ -36,7 +34,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return f"#{delivery.message.conversation_id} · {delivery.message.seq}"
 
     @action(description=_("重新发送（结果未知的可能重复）"), permissions=["act"])
-    def send_again(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+    def send_again(self, request: HttpRequest, rows: DeliveryQuerySet) -> None:
         now = timezone.now()
         waiting = rows.dead().select_related("message")
         done = sum(line.send_again(delivery, now=now) for delivery in waiting)

@@ -1,9 +1,6 @@
 """信封: what platforms handed in, and what could not be taken in."""
 
-from typing import Any
-
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +10,7 @@ from unfold.decorators import action
 from channels_adapters import inbound
 from tickets.admin.base import ReadOnlyAdmin
 from tickets.models import Envelope
+from tickets.models.envelope import EnvelopeQuerySet
 
 
 @admin.register(Envelope)
@@ -32,7 +30,7 @@ class EnvelopeAdmin(ReadOnlyAdmin):
     actions = ("replay",)
 
     @action(description=_("重新处理失败的"), permissions=["act"])
-    def replay(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+    def replay(self, request: HttpRequest, rows: EnvelopeQuerySet) -> None:
         now = timezone.now()
         done = sum(inbound.replay(one, now=now) for one in rows.dead().select_related("inbox"))
         text = ngettext("已重新处理 %d 条", "已重新处理 %d 条", done) % done

@@ -6,6 +6,7 @@ from tickets.models.business_hours import BusinessHours
 from tickets.models.contact import Contact, ContactIdentity, IdentityLink
 from tickets.models.conversation import Conversation, Rating
 from tickets.models.envelope import Envelope
+from tickets.models.identity_key import IdentityKey
 from tickets.models.inbox import Inbox
 from tickets.models.label import Label
 from tickets.models.message import Message
@@ -23,6 +24,7 @@ __all__ = [
     "Conversation",
     "Envelope",
     "IdempotencyRecord",
+    "IdentityKey",
     "IdentityLink",
     "Inbox",
     "Label",
