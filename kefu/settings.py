@@ -206,6 +206,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 900},
     },
+    "sweep-online": {
+        "task": "tickets.tasks.sweep_online",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,
@@ -364,6 +369,8 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {
     "telegram": "channels_adapters.telegram.adapter.Telegram",
 }
+# Small hashes of who is online; 64 visitors in each are kept in the fewest bytes.
+ONLINE_BUCKETS = env.int("ONLINE_BUCKETS", default=1024)
 PHONE_REGION = env.str("PHONE_REGION", default="CN")  # of numbers without a country code
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from tickets import intake
+from tickets import intake, online
 from tickets.models import Conversation, Envelope, IdempotencyRecord
 from tickets.models.api_key import KEPT_FOR
 from tickets.services import conversations, search
@@ -33,6 +33,13 @@ def pick_up_stuck() -> None:
 def index_messages() -> None:
     """What was said becomes findable."""
     search.index_new()
+
+
+@shared_task
+def sweep_online() -> None:
+    """Sessions of visitors that are over; and those that a new number of hashes moves."""
+    online.sweep(now=timezone.now())
+    online.reshard()
 
 
 @shared_task
