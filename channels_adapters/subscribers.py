@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from channels_adapters import registry, tasks
+from channels_adapters import registry, tasks, typing
 from tickets import push, told
 from tickets.events import (
     ContactMerged,
@@ -42,6 +42,17 @@ def fetch_media(event: MessageReceived) -> None:
     waiting = [one.message_id for one in told.of(event) if one.has_media]
     if waiting:
         tasks.fetch_media.delay(waiting)
+
+
+def fetch_profiles(event: MessageReceived) -> None:
+    """Queue the question who they are, where the platform answers it."""
+    unknown = [
+        one.message_id
+        for one in told.of(event)
+        if registry.tells_profiles(one.payload["inbox"]["channel"])
+    ]
+    if unknown:
+        tasks.fetch_profiles.delay(unknown)
 
 
 def show_received(event: MessageReceived) -> None:
@@ -113,6 +124,11 @@ def status_frame(conversation: Conversation) -> dict[str, Any]:
 def show_typing(hint: TypingStarted) -> None:
     if not hint.by_contact:
         push.to_visitor(hint.contact_id, {"type": "typing", "on": hint.on})
+
+
+def show_typing_on_platform(hint: TypingStarted) -> None:
+    if hint.on and not hint.by_contact and typing.is_due(hint.conversation_id):
+        tasks.show_typing.apply_async([hint.conversation_id], expires=typing.AGAIN_S)
 
 
 def show_growing(hint: ReplyGrowing) -> None:

@@ -24,6 +24,7 @@ from channels_adapters.protocol import Account, Event, HttpAdapter, Outbound
 from channels_adapters.splitting import numbered
 from channels_adapters.wire import (
     Action,
+    Fetched,
     HookRequest,
     HttpRequest,
     HttpResponse,
@@ -31,7 +32,7 @@ from channels_adapters.wire import (
     Token,
     Verified,
 )
-from tickets.envelopes import InboundMessage, MessageType, Sender
+from tickets.envelopes import InboundMessage, Media, MessageType, Sender
 
 
 class FakeChannel(HttpAdapter):
@@ -45,7 +46,7 @@ class FakeChannel(HttpAdapter):
     channel: ClassVar[str] = "fake"
     required: ClassVar[tuple[str, ...]] = ("secret",)
     capabilities: ClassVar[Capabilities] = Capabilities(
-        text_limit=200, media={MessageType.IMAGE: MediaRule(1024 * 1024)}
+        text_limit=200, media={MessageType.IMAGE: MediaRule(1024 * 1024)}, typing=True
     )
 
     def verify(self, request: HookRequest, *, now: datetime) -> Verified:
@@ -70,6 +71,10 @@ class FakeChannel(HttpAdapter):
             inbox_id=self.account.inbox_id,
             source_id=said["id"],
             text=said["text"],
+            type=MessageType(said.get("type", "text")),
+            media=tuple(
+                Media(key, MessageType(said.get("type", "image"))) for key in said.get("files", ())
+            ),
             sender=Sender(said["from"], verified=True),
             terms=rule.terms("message", datetime.now(UTC)) if rule else None,
         )
@@ -88,6 +93,26 @@ class FakeChannel(HttpAdapter):
         body = {"to": outbound.to, "text": outbound.text, "key": outbound.key}
         headers = {"Authorization": f"Bearer {token}"}
         return HttpRequest("POST", f"{self.api}/send", headers, json=body)
+
+    def typing_request(self, to: str, thread: str, token: str) -> HttpRequest | None:
+        headers = {"Authorization": f"Bearer {token}"}
+        return HttpRequest("POST", f"{self.api}/typing", headers, json={"to": to})
+
+    def profile_request(self, address: str, token: str) -> HttpRequest | None:
+        headers = {"Authorization": f"Bearer {token}"}
+        return HttpRequest("GET", f"{self.api}/people/{address}", headers)
+
+    def read_profile(self, response: HttpResponse) -> Mapping[str, str]:
+        return response.document
+
+    def media_request(self, media: Media, message_id: str, token: str) -> HttpRequest | None:
+        headers = {"Authorization": f"Bearer {token}"}
+        return HttpRequest("GET", f"{self.api}/files/{media.key}", headers)
+
+    def read_media(self, response: HttpResponse, token: str) -> Fetched | HttpRequest | Result:
+        if response.status != 200:
+            return self.classify(response)
+        return Fetched(response.body, response.headers.get("content-type", ""))
 
     def classify(self, response: HttpResponse) -> Result:
         said = response.document

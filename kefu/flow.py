@@ -15,6 +15,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.MessageReceived: [
         channels.show_received,
         channels.fetch_media,
+        channels.fetch_profiles,
         agents.show_received,
         ai.answer,
         ground.count_received,
@@ -32,7 +33,11 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.ConversationChanged: [channels.show_status, agents.show_changed],
     events.ContactMerged: [channels.send_away],
     events.MessageChanged: [agents.show_message],
-    events.TypingStarted: [channels.show_typing, agents.show_typing],
+    events.TypingStarted: [
+        channels.show_typing,
+        channels.show_typing_on_platform,
+        agents.show_typing,
+    ],
     events.ReplyGrowing: [channels.show_growing, agents.show_growing],
     events.CopilotAsked: [ai.suggest],
     events.CopilotGrowing: [agents.show_suggestion_growing],

@@ -17,6 +17,7 @@ class FakePlatform(FakeServer):
         super().__post_init__()
         self.sent: list[dict[str, Any]] = []
         self.tokens = 0
+        self.shelf: dict[str, Behaviour] = {}  # path -> a file or a profile
         self.token_lives_s = 7200.0
         self._ids = itertools.count(1)
         self.will(self.take())
@@ -27,6 +28,8 @@ class FakePlatform(FakeServer):
             return as_json({"token": f"t{self.tokens}", "expires_in": self.token_lives_s})
         if request.headers.get("authorization") != f"Bearer t{self.tokens}":
             return as_json({"error": "refresh_token"}, 401)
+        if request.path in self.shelf:
+            return self.shelf[request.path]
         return self.next_behaviour()
 
     def call_back_token(self) -> None:
