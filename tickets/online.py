@@ -45,7 +45,7 @@ class Seen:
 
 
 @once
-def _redis() -> Redis:
+def _redis() -> Any:  # redis-py cannot say whether its answers are bytes
     return Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
 

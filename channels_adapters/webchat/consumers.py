@@ -182,6 +182,11 @@ class VisitorSocket:
             self._pushed({"type": "visitor.frame", "frame": frame})
 
     @property
+    def page_url(self) -> str:
+        """Where the visitor is on the site, "" where their client does not say."""
+        return self.page.get("url", "")
+
+    @property
     def inbox_id(self) -> int:
         return self.inbox.pk
 

@@ -12,6 +12,7 @@ from channels_adapters.models import Delivery
 from tests.fakes.fake_platform import FakePlatform
 from tests.fakes.server import html, respond
 from tickets.envelopes import BOT, SYSTEM, Author
+from tickets.errors import WindowClosed
 from tickets.models import Conversation, Message, ReplyWindow
 from tickets.services import conversations, windows
 
@@ -274,12 +275,22 @@ def test_five_may_follow_and_the_machine_leaves_the_last_to_people(inbox_of, wri
     person = reply(conversation, "客服来了")
     send(inbox)
     assert status_of(person) == ("sent", "")
-    late = reply(conversation, "还有")
-    send(inbox)
-    assert status_of(late) == ("failed", "window_closed")
+    with pytest.raises(WindowClosed, match="until the contact writes"):
+        reply(conversation, "还有")
 
     written(inbox, "好的", source_id="in-2")
     assert windows.state(identity, now=timezone.now()).remaining == 5
+
+
+def test_a_window_that_closed_after_the_reply_was_written_fails_it(inbox_of, written, platform):
+    inbox = inbox_of("fake_windowed")
+    conversation = written(inbox)
+    late = reply(conversation, "一")
+    windows.close(conversation.reply_identity, now=timezone.now())
+    send(inbox)
+
+    assert status_of(late) == ("failed", "window_closed")
+    assert platform.sent == []
 
 
 def test_the_machines_bubbles_that_wait_together_go_as_one(inbox_of, written, platform):

@@ -11,11 +11,11 @@ from django.db.models import Min
 
 from tickets import bus
 from tickets.envelopes import Author, AuthorKind
-from tickets.errors import LeaseLost, MovedOn, TicketsError
+from tickets.errors import LeaseLost, MovedOn, TicketsError, WindowClosed
 from tickets.events import ConversationChanged
 from tickets.models import ContactIdentity, Conversation, Message
 from tickets.services import attachments as attachment_service
-from tickets.services import threads
+from tickets.services import threads, windows
 from tickets.services.conversations import owners
 from tickets.services.conversations.reading import tell_read
 from tickets.text import clean
@@ -46,7 +46,7 @@ def post_reply(
     an unsent note for the agents and LeaseLost is raised. A person's reply takes the
     conversation over from bot or queue. `miss` says that the bot did not know an answer.
 
-    Raises MovedOn, IllegalStatus (resolved), BadAttachment, LeaseLost.
+    Raises MovedOn, IllegalStatus (resolved), WindowClosed, BadAttachment, LeaseLost.
     """
     with transaction.atomic():
         conversation = threads.lock(conversation)
@@ -59,6 +59,7 @@ def post_reply(
         if kind == Message.Kind.OUTGOING:
             _make_way(conversation, author, now)
             identity = _destination(conversation, identity)
+            _require_open(identity, author, now)
         extras = {"buttons": list(buttons), "citations": list(citations), "unsent": lost}
         message = threads.append(
             conversation,
@@ -110,6 +111,14 @@ def _destination(conversation: Conversation, identity: ContactIdentity | None) -
     if chosen.contact_id != conversation.contact_id:
         raise TicketsError("the identity is not one of this contact's")
     return chosen
+
+
+def _require_open(identity: ContactIdentity, author: Author, now: datetime) -> None:
+    """People are told at once that the platform takes nothing now; a bot's answer is kept."""
+    if author.kind == AuthorKind.BOT or identity.inbox.type in threads.PULLING_CHANNELS:
+        return
+    if not windows.state(identity, now=now).allowed:
+        raise WindowClosed(f"{identity.inbox.name} takes no message until the contact writes")
 
 
 def _answered(
