@@ -206,6 +206,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 900},
     },
+    "forget-envelopes": {
+        "task": "tickets.tasks.forget_envelopes",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "sweep-online": {
         "task": "tickets.tasks.sweep_online",
         "schedule": 60.0,

@@ -1,6 +1,7 @@
 """The ground's tasks, and its sweepers: what lies still is picked up."""
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
 from django.db import transaction
@@ -12,6 +13,7 @@ from tickets.models.api_key import KEPT_FOR
 from tickets.services import conversations, search
 
 log = logging.getLogger(__name__)
+ENVELOPES_KEPT_FOR = timedelta(days=14)  # WhatsApp retries for 7 days
 SWEEP = 200  # rows a round; the next round is seconds away
 
 
@@ -33,6 +35,12 @@ def pick_up_stuck() -> None:
 def index_messages() -> None:
     """What was said becomes findable."""
     search.index_new()
+
+
+@shared_task
+def forget_envelopes() -> None:
+    """What became messages long ago: later than any platform delivers anything again."""
+    intake.forget(timezone.now() - ENVELOPES_KEPT_FOR)
 
 
 @shared_task

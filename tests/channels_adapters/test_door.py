@@ -1,6 +1,7 @@
 """The door for platforms, and what becomes of what they hand in."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -255,3 +256,27 @@ def test_people_replay_envelopes_and_send_deliveries_again_in_the_admin(
 
     assert not Envelope.objects.dead().exists()
     assert Delivery.objects.get().status == "waiting"
+
+
+def test_envelopes_are_forgotten_long_after_no_platform_delivers_them_again(inbox_of):
+    inbox = inbox_of()
+    post_webhook(Client(), inbox, said("一", "二", "三"))
+    drain()
+    Envelope.objects.filter(source_id="u1-二").update(status="failed")
+
+    assert intake.forget(timezone.now()) == 2
+    assert Envelope.objects.get().source_id == "u1-二"
+
+
+def test_what_lies_in_a_lane_shows_as_its_lag(inbox_of, client):
+    inbox = inbox_of()
+    post_webhook(Client(), inbox, said("一"))
+    Envelope.objects.update(created_at=timezone.now() - timedelta(seconds=90))
+
+    lines = client.get("/metrics").content.decode().splitlines()
+
+    lag = [line for line in lines if line.startswith("kefu_intake_lag_seconds{")]
+    lane = Envelope.objects.get().lane
+    [mine] = [line for line in lag if f'lane="{lane}"' in line]
+    assert 90 <= float(mine.split()[-1]) < 120
+    assert len(lag) == 16

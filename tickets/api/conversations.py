@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tickets import payloads, policy
+from tickets import payloads, policy, trace
 from tickets.api import lookups, shapes
 from tickets.api.base import ApiViewSet
 from tickets.api.errors import Refused
@@ -178,6 +178,12 @@ class ConversationViews(ApiViewSet):
         )
         stored = payloads.messages_for_payload(Message.objects.filter(pk=message.pk)).get()
         return Response(payloads.message_payload(stored), status=201)
+
+    @extend_schema(responses={200: shapes.TraceShape})
+    def trace(self, request: Request, id: str, message: str) -> Response:
+        """The way of one message, hop by hop."""
+        log = Message.objects.filter(conversation=lookups.visible(self.seen(), id))
+        return Response(trace.trace_payload(lookups.visible(log, message)))
 
     # Whose it is; each of these is 409 illegal_status where the conversation does not allow it.
 

@@ -29,6 +29,7 @@ _CONVERSATIONS = [
 urlpatterns: list[URLPattern] = [
     *rows_of(ConversationViews, "conversations"),
     action(ConversationViews, "conversations", "messages", get="messages", post="create_message"),
+    action(ConversationViews, "conversations", f"messages/(?P<message>{_ID})/trace", get="trace"),
     *_CONVERSATIONS,
     *rows_of(ContactViews, "contacts"),
     action(ContactViews, "contacts", "identities", get="identities", post="add_identity"),

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from tickets import prepared
+from tickets import prepared, tracing
 from tickets.envelopes import InboundMessage, Received
 from tickets.services.live import Thread
 
@@ -30,15 +30,15 @@ class SeenBefore(Exception):
 _INSERT_SQL = """
     INSERT INTO tickets_message (public_id, conversation_id, seq, kind, author_kind, identity_id,
            inbox_id, client_id, source_id, text, reply_to_id, meta, status, provider_code,
-           provider_detail, created_at)
+           provider_detail, created_at, trace)
     SELECT r.public_id, r.conversation_id, r.seq, 'incoming', 'contact', r.identity_id,
            r.inbox_id, r.client_id, r.source_id, r.text,
            (SELECT q.id FROM tickets_message q WHERE q.public_id = r.reply_to),
-           r.meta, 'sent', '', '', %s::timestamptz
+           r.meta, 'sent', '', '', %s::timestamptz, r.trace
       FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::text[],
-                  %s::text[], %s::text[], %s::uuid[], %s::jsonb[])
+                  %s::text[], %s::text[], %s::uuid[], %s::jsonb[], %s::text[])
            AS r(public_id, conversation_id, seq, identity_id, inbox_id, client_id, source_id,
-                text, reply_to, meta)
+                text, reply_to, meta, trace)
         ON CONFLICT DO NOTHING
     RETURNING public_id, id
 """
@@ -101,6 +101,7 @@ def _claim_attachments(rows: list[Row]) -> None:
 
 
 def _columns(rows: list[Row]) -> list[list[Any]]:
+    trace = tracing.current()
     return [
         [row.result.public_id for row in rows],
         [row.result.conversation_id for row in rows],
@@ -112,4 +113,5 @@ def _columns(rows: list[Row]) -> list[list[Any]]:
         [row.message.text for row in rows],
         [row.message.reply_to for row in rows],
         [Jsonb(meta) if (meta := row.message.meta()) else None for row in rows],
+        [row.message.trace or trace for row in rows],
     ]

@@ -1,6 +1,7 @@
 """What became of an outgoing message on its way."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from tickets import bus
 from tickets.events import MessageChanged, MessageDelivered
@@ -12,9 +13,11 @@ Status = Message.Status
 def _move(message: Message, status: Message.Status, *, before: list[str], **values: str) -> bool:
     """Only forward: a late receipt changes nothing. False where nothing changed."""
     with transaction.atomic():
-        moved = Message.objects.filter(pk=message.pk, status__in=before).update(
-            status=status, **values
-        )
+        row = Message.objects.filter(pk=message.pk, status__in=before)
+        fresh = row.select_for_update(of=("self",)).first()
+        meta = {**(fresh.meta or {})} if fresh else {}
+        meta["times"] = {**meta.get("times", {}), status.value: timezone.now().isoformat()}
+        moved = row.update(status=status, meta=meta, **values)
         if moved:
             bus.publish(MessageChanged(message.pk, message.conversation_id))
     return bool(moved)

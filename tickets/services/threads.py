@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tickets import bus
+from tickets import bus, tracing
 from tickets.envelopes import SYSTEM, Author, AuthorKind
 from tickets.events import ReplyPosted
 from tickets.models import ContactIdentity, Conversation, Message
@@ -54,6 +54,7 @@ def append(
         text=text,
         meta=meta,
         reply_to=reply_to,
+        trace=tracing.current() or tracing.new(),
         status=Message.Status.SENT if pulled else Message.Status.PENDING,
         created_at=now,
     )
