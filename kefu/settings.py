@@ -218,6 +218,7 @@ STORAGES = {
 # Links to files may go to a host of their own that leads here, so that no file shares our origin.
 FILES_URL = env.str("MEDIA_URL", default=PUBLIC_URL).rstrip("/")
 ATTACHMENT_URL_TTL_S = env.int("ATTACHMENT_URL_TTL_S", default=3600)
+FEED_KEPT_DAYS = env.int("FEED_KEPT_DAYS", default=30)  # events, and what became of deliveries
 ATTACHMENT_MAX_BYTES = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path, re_path
 from tickets.api.base import ApiViewSet, NotFoundView
 from tickets.api.contacts import ContactViews
 from tickets.api.conversations import ConversationViews
+from tickets.api.events import EventsView
 from tickets.api.inboxes import InboundView, InboxViews
 from tickets.api.organisation import ApiKeyViews, LabelViews, TeamViews
 from tickets.api.routes import action, rows_of
@@ -34,6 +35,7 @@ urlpatterns: list[URLPattern] = [
     action(ContactViews, "contacts", "identities", get="identities", post="add_identity"),
     action(ContactViews, "contacts", "merge", post="merge"),
     action(ContactViews, "contacts", f"links/(?P<link>{_ID})/undo", post="undo"),
+    path("events/", EventsView.as_view()),
     path("uploads/", UploadView.as_view()),
     *rows_of(InboxViews, "inboxes"),
     re_path(f"^inboxes/(?P<key>{_ID})/messages/$", InboundView.as_view()),

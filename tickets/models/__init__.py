@@ -6,12 +6,14 @@ from tickets.models.business_hours import BusinessHours
 from tickets.models.contact import Contact, ContactIdentity, IdentityLink
 from tickets.models.conversation import Conversation, Rating
 from tickets.models.envelope import Envelope
+from tickets.models.feed_event import FeedEvent, FeedHorizon
 from tickets.models.inbox import Inbox
 from tickets.models.label import Label
 from tickets.models.message import Message
 from tickets.models.search import MessageWords
 from tickets.models.team import Team
 from tickets.models.ticket import Ticket
+from tickets.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "ApiKey",
@@ -21,6 +23,8 @@ __all__ = [
     "ContactIdentity",
     "Conversation",
     "Envelope",
+    "FeedEvent",
+    "FeedHorizon",
     "IdempotencyRecord",
     "IdentityLink",
     "Inbox",
@@ -30,4 +34,6 @@ __all__ = [
     "Rating",
     "Team",
     "Ticket",
+    "Webhook",
+    "WebhookDelivery",
 ]

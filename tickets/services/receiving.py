@@ -292,16 +292,17 @@ def _write(
             ],
         )
     _claim_attachments(rows)
-    opened = [t.conversation_id for t in touched if t.opened]
-    for conversation_id in opened:  # told before its first message
-        bus.publish(ConversationChanged(conversation_id))
+    opened = [t for t in touched if t.opened]
     event = MessageReceived(
         tuple(row.result.message_id for row in rows),
         tuple(t.conversation_id for t in touched),
+        tuple(t.conversation_id for t in touched if t.was_at_rest),
     )
     told.remember(event, _tell(rows, entrances))
-    bus.publish(event)
-    opening.queue_unattended(opened, now)
+    # A conversation is told before its first message.
+    changes = (ConversationChanged(t.conversation_id, begun=t.begun) for t in opened)
+    bus.publish(*changes, event)
+    opening.queue_unattended([t.conversation_id for t in opened], now)
 
 
 def _claim_attachments(rows: list[_Row]) -> None:
