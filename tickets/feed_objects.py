@@ -5,13 +5,19 @@ Of an object that is deleted only its id is left: `{"id": …, "deleted": true}`
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 from django.db.models import QuerySet
 
 from tickets import policy
-from tickets.models import Contact, Conversation, Message, Ticket
+from tickets.models import (
+    Contact,
+    Conversation,
+    FeedEvent,
+    Message,
+    Ticket,
+    WebhookDelivery,
+)
 from tickets.payloads import (
     contact_payload,
     conversation_payload,
@@ -24,19 +30,16 @@ from tickets.payloads import (
 )
 from tickets.policy import Principal
 
+Data = Mapping[str, Any]
 
-class Told(Protocol):
-    """A row that names an event and its object: of the feed, or of a hook's deliveries."""
 
-    event: str
-    object_id: int
-    public_id: UUID
+Told = FeedEvent | WebhookDelivery  # a row that names an event and its object
 
 
 @dataclass(frozen=True)
 class _Noun:
     visible: Callable[[Principal], QuerySet[Any]]
-    read: Callable[[Iterable[int]], Iterable[Any]]
+    read: Callable[[Iterable[Any]], Iterable[Any]]
     payload: Callable[[Any], Mapping[str, Any]]
 
 
@@ -68,8 +71,8 @@ def _noun(row: Told) -> str:
     return row.event.partition(".")[0]
 
 
-def _keys(rows: Iterable[Told]) -> dict[str, set[int]]:
-    keys: dict[str, set[int]] = {}
+def _keys(rows: Iterable[Told]) -> dict[str, set[Any]]:
+    keys: dict[str, set[Any]] = {}
     for row in rows:
         keys.setdefault(_noun(row), set()).add(row.object_id)
     return keys
@@ -87,7 +90,7 @@ def seen_by(principal: Principal, rows: list[Any]) -> list[Any]:
     return [row for row in rows if (_noun(row), row.object_id) in seen]
 
 
-def data_of(rows: Iterable[Told]) -> list[Mapping[str, Any]]:
+def data_of(rows: Iterable[Told]) -> list[Data]:
     """Each row's object, in order."""
     rows = list(rows)
     found = {
@@ -101,6 +104,6 @@ def data_of(rows: Iterable[Told]) -> list[Mapping[str, Any]]:
     ]
 
 
-def envelope(event_id: str, event: str, created_at: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+def envelope(event_id: str, event: str, created_at: Any, data: Data) -> dict[str, Any]:
     """An event as the feed and hooks show it; contract §6."""
     return {"id": event_id, "event": event, "created_at": iso(created_at), "data": data}

@@ -11,6 +11,7 @@ from tickets.api.organisation import ApiKeyViews, LabelViews, TeamViews
 from tickets.api.routes import action, rows_of
 from tickets.api.schema_views import DocsView, SchemaView
 from tickets.api.uploads import UploadView
+from tickets.api.webhooks import WebhookViews
 
 _ID = ApiViewSet.lookup_value_regex
 
@@ -39,6 +40,9 @@ urlpatterns: list[URLPattern] = [
     path("uploads/", UploadView.as_view()),
     *rows_of(InboxViews, "inboxes"),
     re_path(f"^inboxes/(?P<key>{_ID})/messages/$", InboundView.as_view()),
+    *rows_of(WebhookViews, "webhooks"),
+    action(WebhookViews, "webhooks", "deliveries", get="deliveries"),
+    action(WebhookViews, "webhooks", f"deliveries/(?P<delivery>{_ID})/replay", post="replay"),
     *rows_of(TeamViews, "teams"),
     *rows_of(LabelViews, "labels"),
     *rows_of(ApiKeyViews, "api-keys"),

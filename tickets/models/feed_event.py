@@ -56,7 +56,7 @@ class Position(NamedTuple):
 class FeedEventQuerySet(models.QuerySet["FeedEvent"]):
     def visible(self) -> Self:
         """Those whose place is settled: no transaction still runs that may write before them."""
-        return self.filter(xid__lt=RawSQL(_OLDEST_RUNNING, []))
+        return self.filter(xid__lt=RawSQL(_OLDEST_RUNNING, []))  # noqa: S611  a constant
 
     def after(self, position: Position) -> Self:
         later = Q(xid__gt=position.xid) | Q(xid=position.xid, pk__gt=position.pk)
@@ -69,7 +69,7 @@ class FeedEventQuerySet(models.QuerySet["FeedEvent"]):
 class FeedEvent(models.Model):
     """变更事件. The object is read when it is asked for: a row is only its name."""
 
-    xid = models.BigIntegerField(db_default=RawSQL(_OWN_XID, []), editable=False)
+    xid = models.BigIntegerField(db_default=RawSQL(_OWN_XID, []), editable=False)  # noqa: S611  a constant
     event = models.CharField(_("事件"), max_length=24, choices=EventName.choices)
     object_id = models.BigIntegerField(_("对象"))
     public_id = models.UUIDField(_("对象 ID"))

@@ -139,7 +139,7 @@ class WebhookDelivery(models.Model):
     event_id = models.CharField(_("事件 ID"), max_length=40)
     event = models.CharField(_("事件"), max_length=24)
     object_id = models.BigIntegerField(null=True)
-    object_public_id = models.UUIDField(null=True)
+    public_id = models.UUIDField(null=True)
     happened_at = models.DateTimeField(_("发生时间"))
     status = models.CharField(
         _("状态"), max_length=9, choices=Status.choices, default=Status.PENDING

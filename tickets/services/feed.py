@@ -1,6 +1,6 @@
-"""The change feed, read from any place on, and forgotten after a while (`tickets.feed` writes it)."""
+"""The change feed, read from any place on, and forgotten after a while (`tickets.feed` writes)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ BEGINNING = Position(0, 0)
 class Page:
     """`after` is where to go on: the last row looked at, also where nothing of it is shown."""
 
-    events: list[Mapping[str, Any]]
+    events: Sequence[Mapping[str, Any]]
     after: Position
     more: bool
 
@@ -77,21 +77,26 @@ def end_of_time() -> int:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete what is older than FEED_KEPT_DAYS, but nothing that a hook has yet to read."""
-    boundary = _boundary(now - timedelta(days=settings.FEED_KEPT_DAYS))
+    """Delete what is older than FEED_KEPT_DAYS.
+
+    What a hook has yet to read stays as long again: workers may have been down, but an endpoint
+    that is dead must not let the feed grow without end.
+    """
+    kept = timedelta(days=settings.FEED_KEPT_DAYS)
+    unread = [hook.cursor for hook in Webhook.objects.enabled()]
+    boundary = min([_first_since(now - kept), *(Position(c.xid, c.pk + 1) for c in unread)])
+    boundary = max(boundary, _first_since(now - 2 * kept))
     count = 0
     while deleted := _forget_batch(boundary):
         count += deleted
     return count
 
 
-def _boundary(cutoff: datetime) -> Position:
-    """The first place that is kept. A row that is young keeps all that lie behind it."""
+def _first_since(cutoff: datetime) -> Position:
+    """The first row that is younger. All that lie behind it are kept with it."""
     settled = FeedEvent.objects.visible()
-    first_kept = settled.filter(created_at__gte=cutoff).in_order().first()
-    boundary = first_kept.position if first_kept else end()
-    cursors = [hook.cursor for hook in Webhook.objects.enabled()]
-    return min([boundary, *(Position(cursor.xid, cursor.pk + 1) for cursor in cursors)])
+    first = settled.filter(created_at__gte=cutoff).in_order().first()
+    return first.position if first else end()
 
 
 _FORGET_SQL = """
