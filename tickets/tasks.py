@@ -71,6 +71,7 @@ def follow_hooks(self: Any) -> None:
 def forget_old_events() -> None:
     """The change feed and the hooks' deliveries, after FEED_KEPT_DAYS."""
     now = timezone.now()
+    feed.settle_restored()
     feed.forget_old(now=now)
     hook_line.forget_old(now=now)
 

@@ -17,10 +17,10 @@ from tickets import bus, prepared
 from tickets.envelopes import Author, InboundMessage, Sender
 from tickets.errors import FeedGone
 from tickets.events import ContactChanged
-from tickets.models import Contact, FeedEvent, FeedHorizon, IdentityLink, Ticket
+from tickets.models import Contact, FeedEvent, FeedHorizon, IdentityLink, Ticket, Webhook
 from tickets.models.feed_event import Position
 from tickets.policy import Principal, Role, principal_of
-from tickets.services import contacts, conversations, feed, messages, tickets
+from tickets.services import contacts, conversations, feed, messages, tickets, webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVERYTHING = Principal(None, Role.ADMIN, frozenset())
@@ -368,3 +368,25 @@ def test_what_is_young_stays(conversation, settings):
 def test_a_place_of_another_database_is_refused(conversation):
     with pytest.raises(FeedGone, match="not come so far"):
         feed.read(EVERYTHING, after=Position(2**50, 1), limit=10)
+
+
+def test_a_restored_feed_goes_on_where_it_was(conversation):
+    """The backup is of a server that had run more transactions than this one ever did."""
+    rows = list(FeedEvent.objects.in_order())
+    ahead = 2**40
+    for number, row in enumerate(rows):
+        FeedEvent.objects.filter(pk=row.pk).update(xid=ahead + number)
+    hook, _ = webhooks.create(url="https://example.com/")
+    Webhook.objects.update(cursor_xid=ahead, cursor_id=rows[0].pk)
+    assert read_all() == []
+
+    assert feed.settle_restored()
+    contacts.update(conversation.contact, now=NOON, name="新")
+
+    names = ["contact.created", "conversation.created", "message.created", "contact.updated"]
+    assert [event["event"] for event in read_all()] == names
+    hook.refresh_from_db()
+    assert [event["event"] for event in read_all(after=hook.cursor)] == names[1:]
+    with pytest.raises(FeedGone):
+        feed.read(EVERYTHING, after=Position(ahead, rows[0].pk), limit=10)
+    assert not feed.settle_restored()

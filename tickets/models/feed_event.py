@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 # The xid8 of the transaction: 64 bits, never used again. PostgreSQL has no cast without text.
 _OWN_XID = "pg_current_xact_id()::text::bigint"
 _OLDEST_RUNNING = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_NEXT = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 _POSITION = re.compile("evt_([0-9a-f]{1,15})_([0-9a-f]{1,15})")
 
 
@@ -58,9 +59,17 @@ class FeedEventQuerySet(models.QuerySet["FeedEvent"]):
         """Those whose place is settled: no transaction still runs that may write before them."""
         return self.filter(xid__lt=RawSQL(_OLDEST_RUNNING, []))  # noqa: S611  a constant
 
+    def from_elsewhere(self) -> Self:
+        """Of another server, that a backup came from: transactions that this one has not begun."""
+        return self.filter(xid__gte=RawSQL(_NEXT, []))  # noqa: S611  a constant
+
     def after(self, position: Position) -> Self:
         later = Q(xid__gt=position.xid) | Q(xid=position.xid, pk__gt=position.pk)
         return self.filter(later, xid__gte=position.xid)  # the bound alone is for the index
+
+    def before(self, position: Position) -> Self:
+        earlier = Q(xid__lt=position.xid) | Q(xid=position.xid, pk__lt=position.pk)
+        return self.filter(earlier, xid__lte=position.xid)
 
     def in_order(self) -> Self:
         return self.order_by("xid", "pk")

@@ -1,5 +1,6 @@
 """The change feed, read from any place on, and forgotten after a while (`tickets.feed` writes)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,9 +15,12 @@ from tickets.models import FeedEvent, FeedHorizon, Webhook
 from tickets.models.feed_event import Position
 from tickets.policy import Principal
 
+log = logging.getLogger(__name__)
+
 SCAN = 1_000  # rows looked at for one page of somebody who does not see all
 BATCH = 5_000  # rows forgotten by one statement
 BEGINNING = Position(0, 0)
+BEFORE_ALL = 2  # servers begin to count their transactions at 3
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,12 @@ def forget_old(*, now: datetime) -> int:
     that is dead must not let the feed grow without end.
     """
     kept = timedelta(days=settings.FEED_KEPT_DAYS)
-    unread = [hook.cursor for hook in Webhook.objects.enabled()]
-    boundary = min([_first_since(now - kept), *(Position(c.xid, c.pk + 1) for c in unread)])
-    boundary = max(boundary, _first_since(now - 2 * kept))
+    hooks = list(Webhook.objects.enabled())
+    unread = [Position(hook.cursor.xid, hook.cursor.pk + 1) for hook in hooks]
+    boundary = max(min([_first_since(now - kept), *unread]), _first_since(now - 2 * kept))
+    for hook in hooks:
+        if FeedEvent.objects.after(hook.cursor).before(boundary).exists():
+            log.warning("webhook %s is too far behind: it loses old events", hook.public_id)
     count = 0
     while deleted := _forget_batch(boundary):
         count += deleted
@@ -118,3 +125,25 @@ def _forget_batch(boundary: Position) -> int:
         values = {"xid": last.xid, "event_id": last.pk}
         FeedHorizon.objects.update_or_create(pk=1, defaults=values)
     return len(gone)
+
+
+# After a restore ------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def settle_restored() -> bool:
+    """Give rows that came with a backup a place before all that this server will write.
+
+    Transaction ids are a server's own. Where those of the rows are ahead of it, nothing of them
+    would be read, and what is new would lie before them. True where that was so.
+    """
+    if not FeedEvent.objects.from_elsewhere().exists():
+        return False
+    last = FeedEvent.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    for hook in Webhook.objects.select_for_update():
+        unread = FeedEvent.objects.after(hook.cursor).order_by("pk").first()
+        hook.cursor = Position(BEFORE_ALL, unread.pk - 1 if unread else last)
+        hook.save(update_fields=["cursor_xid", "cursor_id"])
+    FeedHorizon.objects.update(xid=BEFORE_ALL)
+    FeedEvent.objects.update(xid=BEFORE_ALL)
+    return True
