@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 DATABASE_THREADS = 4
-DRAIN_S = 10.0
+DRAIN_S = 4.0  # a worker has 8 s to end; what is cut off is sent again
 FRESH = timedelta(seconds=5)  # after which objects that were read are read again
 
 
@@ -39,11 +39,15 @@ class Serving:
     client: httpx.AsyncClient
     run: Callable[..., Awaitable[Any]]
     clock: Clock = timezone.now
+    stop: threading.Event = field(default_factory=threading.Event)  # after the present attempt
 
     async def serve(self, hook_id: int, claim: UUID) -> None:
         """Send all that is due of one hook."""
         try:
-            while jobs := await self.run(hook_line.next_round, hook_id, claim, now=self.clock()):
+            while not self.stop.is_set():
+                jobs = await self.run(hook_line.next_round, hook_id, claim, now=self.clock())
+                if not jobs:
+                    break
                 await self._send(hook_id, claim, jobs)
         finally:
             await self.run(hook_line.release, hook_id, claim)
@@ -57,7 +61,7 @@ class Serving:
             goes_on = await self.run(
                 hook_line.record, hook_id, claim, job, outcome, now=self.clock()
             )
-            if not goes_on or self.clock() - began > FRESH:
+            if not goes_on or self.stop.is_set() or self.clock() - began > FRESH:
                 return
 
 
@@ -89,7 +93,7 @@ class _Loop:
         self._serving: Serving | None = None
         self._running: set[Future[None]] = set()
 
-    def start(self, hook_id: int, claim: UUID) -> None:
+    def start(self, hook_id: int, claim: UUID) -> Future[None]:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._begin()
@@ -100,6 +104,7 @@ class _Loop:
             )
             self._running.add(future)
         future.add_done_callback(self._ended)
+        return future
 
     def _begin(self) -> None:
         self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
@@ -113,7 +118,11 @@ class _Loop:
             log.error("serving a webhook failed", exc_info=error)  # its claim ends by itself
 
     def drain(self, timeout_s: float = DRAIN_S) -> None:
-        """Let what is on its way come to its end, but not for ever."""
+        """Let the attempts on their way come to their end, but not for ever; begin no others."""
+        with self._lock:
+            if self._serving:
+                self._serving.stop.set()
+            self._loop = self._serving = None
         wait(list(self._running), timeout=timeout_s)
 
 

@@ -380,17 +380,39 @@ def test_a_hook_with_nothing_to_do_is_not_even_claimed(server, hook, contact, cl
     assert len(hook_line.claim_due(now=clock.now + timedelta(seconds=10))) == 1
 
 
-def test_a_workers_own_loop_serves_and_drains(server, hook, contact):
+def test_a_workers_own_loop_serves(server, hook, contact):
     happens(contact)
     [claim] = hook_line.claim_due(now=timezone.now())
 
-    hook_runner.start(*claim)
-    hook_runner.drain()
+    hook_runner.start(*claim).result(10)
 
     assert len(server.requests) == 1
     assert hook_line.claim_due(now=timezone.now()) == []
     hook.refresh_from_db()
     assert (hook.claim, states(hook)) == (None, [("delivered", 1)])
+
+
+def test_a_worker_that_ends_finishes_the_attempt_on_its_way_and_begins_no_other(
+    server, hook, contact
+):
+    asked, go = threading.Event(), threading.Event()
+
+    async def holds(request: Request, writer) -> None:
+        asked.set()
+        await asyncio.to_thread(go.wait, 5)
+        await TAKEN(request, writer)
+
+    server.will(holds)
+    happens(contact, "一", "二")
+    future = hook_runner.start(*hook_line.claim_due(now=timezone.now())[0])
+    assert asked.wait(5)
+
+    threading.Timer(0.1, go.set).start()
+    hook_runner.drain()
+
+    assert future.done()
+    assert states(hook) == [("delivered", 1), ("pending", 0)]
+    assert len(hook_line.claim_due(now=timezone.now())) == 1  # free for another worker
 
 
 # Switched off, failing for days, removed ------------------------------------------------------
