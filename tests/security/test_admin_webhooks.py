@@ -74,6 +74,10 @@ def test_a_change_moves_nothing_that_whoever_serves_it_has_moved(as_admin, hook)
 
 
 def test_a_test_is_queued_by_a_post(as_admin, hook):
+    page = as_admin.get(f"{ROWS}{hook.pk}/change/").content.decode()
+    assert 'name="tickets_webhook_try_out"' in page
+    assert 'name="tickets_webhook_renew_secret"' in page
+
     answer = as_admin.post(
         f"{ROWS}{hook.pk}/change/", values(tickets_webhook_try_out="1"), follow=True
     )

@@ -328,6 +328,20 @@ def test_a_slow_endpoint_delays_no_other(server, contact, clock):
     assert [states(hook) for hook in hooks] == [[("delivered", 1)], [("delivered", 1)]]
 
 
+def test_a_hook_that_wants_little_comes_past_the_rest(
+    server, contact, clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(hook_line, "READ", 2)
+    webhooks.create(url=server.url, events=["contact.created"])
+    happens(contact, "一", "二", "三", "四")
+    contacts.create(now=NOON)
+
+    for _ in range(3):  # beats
+        clock.serve()
+
+    assert server.events == ["contact.created"]
+
+
 # Who serves -----------------------------------------------------------------------------------
 
 
@@ -376,6 +390,7 @@ def test_a_hook_with_nothing_to_do_is_not_even_claimed(server, hook, contact, cl
     happens(contact, "一", "二")
     clock.serve()
 
+    happens(contact)
     assert hook_line.claim_due(now=clock.now) == []  # the line is held
     assert len(hook_line.claim_due(now=clock.now + timedelta(seconds=10))) == 1
 
