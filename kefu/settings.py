@@ -141,6 +141,7 @@ CELERY_TASK_ROUTES = {
     "tickets.tasks.drain_lane": {"queue": "intake"},
     "channels_adapters.tasks.handle_event": {"queue": "intake"},
     "tickets.tasks.index_messages": {"queue": "bulk"},
+    "tickets.tasks.forget_old_events": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
     "ai_gateway.tasks.ask_shadows": {"queue": "ai"},
@@ -216,6 +217,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "follow-hooks": {
+        "task": "tickets.tasks.follow_hooks",
+        "schedule": 1.0,
+        "options": {"expires": 1},
+    },
+    "forget-old-events": {
+        "task": "tickets.tasks.forget_old_events",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,
@@ -239,6 +250,8 @@ STORAGES = {
 # Links to files may go to a host of their own that leads here, so that no file shares our origin.
 FILES_URL = env.str("MEDIA_URL", default=PUBLIC_URL).rstrip("/")
 ATTACHMENT_URL_TTL_S = env.int("ATTACHMENT_URL_TTL_S", default=3600)
+FEED_KEPT_DAYS = env.int("FEED_KEPT_DAYS", default=30)  # events, and what became of deliveries
+WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)  # for one attempt, all of it
 ATTACHMENT_MAX_BYTES = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 

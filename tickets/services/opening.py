@@ -39,7 +39,7 @@ def open_live(
     if thread.blocked:
         return None
     if thread.opened:
-        bus.publish(ConversationChanged(thread.conversation_id))
+        bus.publish(ConversationChanged(thread.conversation_id, begun=thread.begun))
     return Conversation.objects.get(pk=thread.conversation_id)
 
 
@@ -68,6 +68,7 @@ def open_threads(
             inbox = inboxes[first[identity_id].inbox_id]
             opened = _conversation(contact_id, identity_id, inbox, first[identity_id], now)
             thread = Thread(0, opened.public_id, contact_id, 0, 0, blocked, opened=True)
+            thread.begun = True
             if not blocked:
                 fresh[contact_id] = opened
         by_contact[contact_id] = threads[identity_id] = thread
@@ -142,9 +143,11 @@ def queue_unattended(conversation_ids: list[int], now: datetime) -> None:
     for conversation in begun:
         said.append(_queued_line(conversation, ahead[conversation.team_id], now))
         ahead[conversation.team_id] += 1
-        bus.publish(ConversationHandedOff(conversation.pk, HandoffReason.NO_BOT))
-    for message in Message.objects.bulk_create(said):
-        bus.publish(ReplyPosted(message.pk, message.conversation_id))
+    lines_said = Message.objects.bulk_create(said)
+    bus.publish(
+        *(ConversationHandedOff(c.pk, HandoffReason.NO_BOT) for c in begun),
+        *(ReplyPosted(message.pk, message.conversation_id) for message in lines_said),
+    )
     Conversation.objects.filter(pk__in=[c.pk for c in begun]).update(
         status=Conversation.Status.QUEUED,
         owner_kind=Conversation.OwnerKind.QUEUE,

@@ -152,16 +152,17 @@ def _write(
     """Raises SeenBefore where a row is there already."""
     touched = list({t.conversation_id: t for t in threads.values() if t.incoming}.values())
     message_rows.store(rows, touched, now)
-    opened = [t.conversation_id for t in touched if t.opened]
-    for conversation_id in opened:  # told before its first message
-        bus.publish(ConversationChanged(conversation_id))
+    opened = [t for t in touched if t.opened]
     event = MessageReceived(
         tuple(row.result.message_id for row in rows),
         tuple(t.conversation_id for t in touched),
+        tuple(t.conversation_id for t in touched if t.was_at_rest),
     )
     told.remember(event, _tell(rows, entrances))
-    bus.publish(event)
-    opening.queue_unattended(opened, now)
+    # A conversation is told before its first message.
+    changes = (ConversationChanged(t.conversation_id, begun=t.begun) for t in opened)
+    bus.publish(*changes, event)
+    opening.queue_unattended([t.conversation_id for t in opened], now)
 
 
 def _tell(rows: list[Row], entrances: dict[int, Entrance]) -> list[told.Told] | None:
