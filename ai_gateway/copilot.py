@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 
 from ai_gateway import copilot_prompts, database, gateway, policies, prompts, rules
 from ai_gateway.copilot_prompts import DEEDS
-from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.errors import AllEndpointsFailed, EndpointError
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
 from ai_gateway.services import endpoints
@@ -170,7 +170,7 @@ def _of_failure(material: Material, call: gateway.Call, error: AllEndpointsFaile
         return _without_endpoint(material, Problem("degraded", call.degraded_by))
     slug, last = error.failures[-1]
     detail = "; ".join(f"{name}: {_in_short(failure)}" for name, failure in error.failures)
-    if last.kind == ErrorKind.CONTENT_FILTER:
+    if last.kind.takes_back:
         return Suggestion(problem=Problem("refused", detail))
     if call.told:
         return Suggestion(call.told, slug, problem=Problem("interrupted", detail))
