@@ -56,7 +56,7 @@ class ReplyPosted(Event):
 
 @dataclass(frozen=True)
 class MessageChanged(Event):
-    """A message's delivery status changed."""
+    """A message's delivery status changed, or what agents think of it."""
 
     message_id: int
     conversation_id: int

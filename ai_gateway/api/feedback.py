@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from kombu.exceptions import OperationalError
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +18,7 @@ from tickets.api import lookups
 from tickets.api.base import ApiView
 from tickets.api.errors import Conflict
 from tickets.api.fields import StrictBooleanField, StrictSerializer
+from tickets.ids import parse_public_id
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,24 @@ class FeedbackBody(StrictSerializer):
 class FeedbackShape(serializers.Serializer):
     good = serializers.BooleanField(allow_null=True)
     endpoint = serializers.CharField(help_text="Whose answer it is")
+
+
+class SuggestionFeedbackView(ApiView):
+    """`conversations/{id}/copilot/{suggestion}/feedback/`: the same of what an agent was suggested."""
+
+    @extend_schema(request=FeedbackBody, responses={200: FeedbackShape})
+    def post(self, request: Request, id: str, suggestion: str) -> Response:
+        conversation = lookups.visible(policy.conversations(self.principal), id)
+        wanted: dict[str, Any] = self.body(FeedbackBody)
+        public_id = parse_public_id(suggestion)
+        try:
+            if public_id is None:
+                raise NotAnAnswer(suggestion)
+            attempt = feedback.give_on_suggestion(conversation, public_id, wanted["good"])
+        except NotAnAnswer as error:
+            raise NotFound() from error
+        _tell_vendor(attempt.pk)
+        return Response({"good": attempt.good, "endpoint": attempt.endpoint})
 
 
 class FeedbackView(ApiView):

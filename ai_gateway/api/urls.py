@@ -7,7 +7,7 @@ from ai_gateway.api.ask import AskView
 from ai_gateway.api.degrade_policies import DegradePolicyViews
 from ai_gateway.api.drills import DrillViews
 from ai_gateway.api.endpoints import EndpointViews
-from ai_gateway.api.feedback import FeedbackView
+from ai_gateway.api.feedback import FeedbackView, SuggestionFeedbackView
 from ai_gateway.api.routing_rules import RoutingRuleViews, SimulateView
 from tickets.api.base import ApiViewSet
 from tickets.api.routes import rows_of
@@ -25,5 +25,9 @@ urlpatterns: list[URLPattern] = [
     re_path(
         f"^conversations/(?P<id>{_ID})/messages/(?P<message_id>{_ID})/feedback/$",
         FeedbackView.as_view(),
+    ),
+    re_path(
+        f"^conversations/(?P<id>{_ID})/copilot/(?P<suggestion>{_ID})/feedback/$",
+        SuggestionFeedbackView.as_view(),
     ),
 ]

@@ -71,9 +71,10 @@ async def test_a_suggestion_grows_and_ends_at_the_console_that_asked_only(
     assert [frame["text"] for frame in deltas] == sorted((f["text"] for f in deltas), key=len)
     assert {key: deltas[0][key] for key in named} == named
     assert end.pop("latency_ms") > 0
+    assert end.pop("id")
     assert end == {
         "type": "copilot_end", **named,
-        "text": SAID, "endpoint": "main", "citations": [], "problem": None,
+        "text": SAID, "endpoint": "main", "citations": [], "problem": None, "fields": [],
     }  # fmt: skip
     assert not [frame for frame in await other.rest() if frame["type"].startswith("copilot")]
     assert await Message.objects.filter(kind="outgoing").acount() == 0

@@ -69,7 +69,9 @@ def test_where_all_are_blocked_the_rules_speak(web_inbox: Inbox, chain: FakeOpen
 
 
 def test_what_was_seen_already_is_taken_back(web_inbox: Inbox, chain: FakeOpenAI) -> None:
-    chain.will(stream(event("我推荐"), 0.05, event("竞品"), event("，好"), event(finish="stop"), DONE))
+    chain.will(
+        stream(event("我推荐"), 0.05, event("竞品"), event("，好"), event(finish="stop"), DONE)
+    )
 
     conversation = ask(web_inbox)
 
