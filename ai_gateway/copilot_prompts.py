@@ -86,7 +86,8 @@ DEEDS: Mapping[str, Deed] = {
         for_agents=True,
     ),
     "title": Deed(
-        "为这个会话写一个工单标题，用{language}，一行，不超过 30 个字，写明产品和问题，不写客户姓名。",
+        "为这个会话写一个工单标题，用{language}，一行，不超过 30 个字，写明产品和问题，"
+        "不写客户姓名。",
         takes=frozenset({"language"}),
         reads_conversation=True,
         for_agents=True,

@@ -56,12 +56,6 @@ class ShadowForm(forms.ModelForm):
         self.fields["live_endpoint"].choices = [("", _("任何接口")), *((s, s) for s in live)]  # type: ignore[attr-defined]
         self.fields["candidate"].choices = [(s, s) for s in others]  # type: ignore[attr-defined]
 
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if values.get("candidate") and values["candidate"] == values.get("live_endpoint"):
-            self.add_error("candidate", _("影子接口不能就是线上接口"))
-        return values
-
 
 @admin.register(Shadow)
 class ShadowAdmin(KefuAdmin):

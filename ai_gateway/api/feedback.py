@@ -33,7 +33,7 @@ class FeedbackShape(serializers.Serializer):
 
 
 class SuggestionFeedbackView(ApiView):
-    """`conversations/{id}/copilot/{suggestion}/feedback/`: the same of what an agent was suggested."""
+    """`conversations/{id}/copilot/{suggestion}/feedback/`: the same of a suggestion."""
 
     @extend_schema(request=FeedbackBody, responses={200: FeedbackShape})
     def post(self, request: Request, id: str, suggestion: str) -> Response:

@@ -27,8 +27,8 @@ class Attempt(models.Model):
     `endpoint` is `rules` where the rule engine spoke in an endpoint's place. `rule` and `reason`
     tell how it came to be asked; of what was skipped, `reason` says why. `passages` are what the
     knowledge base gave along: [{"article", "title", "score"}]. `vendor_message_id` and
-    `vendor_memory` name the answer towards its vendor; `good` is what people thought of it. `suggestion`
-    names a suggestion of the copilot towards whoever asked for it.
+    `vendor_memory` name the answer towards its vendor; `good` is what people thought of it.
+    `suggestion` names a suggestion of the copilot towards whoever asked for it.
     """
 
     class Outcome(models.TextChoices):

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Index, Q, UniqueConstraint
@@ -57,6 +58,10 @@ class Shadow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if self.candidate and self.candidate == self.live_endpoint:
+            raise ValidationError({"candidate": _("影子接口不能就是线上接口")})
 
 
 class ShadowAnswer(models.Model):

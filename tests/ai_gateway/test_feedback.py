@@ -211,9 +211,9 @@ def test_a_suggestion_is_judged_by_its_name(
 def test_who_may_judge_a_suggestion(
     conversation: Conversation,
     agent: User,
-    caller: Any,
+    caller: Any,  # noqa: F811
     api: Caller,
-    queued: list[int],  # noqa: F811
+    queued: list[int],
 ) -> None:
     fake()
     where = suggestion_path(conversation, suggest(api, conversation).json()["id"])

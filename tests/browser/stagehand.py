@@ -240,9 +240,9 @@ DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
-        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls,
-        shadowed,
+        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read,
+        resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
+        attempts, calls, shadowed,
     )
 }  # fmt: skip
 

@@ -87,9 +87,9 @@ def test_on_a_phone_in_the_dark_and_in_english(
 def test_a_suggestion_is_judged(
     begun: Visit,
     console: Enter,
-    vendor: FakeOpenAI,
+    vendor: FakeOpenAI,  # noqa: F811
     site: Site,
-    inbox: str,  # noqa: F811
+    inbox: str,
 ) -> None:
     vendor.will(say(ADVICE))
     begun("评一下建议")
