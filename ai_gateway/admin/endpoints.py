@@ -25,7 +25,7 @@ class EndpointForm(forms.ModelForm):
     """The key goes in and never comes out: an empty field leaves the stored one as it is."""
 
     backend = forms.ChoiceField(label=_("类型"), widget=UnfoldAdminSelectWidget())
-    api_key = forms.CharField(label=_("密钥"), required=False, max_length=500)
+    api_key = forms.CharField(label=_("密钥"), required=False, max_length=4000)
     clear_key = forms.MultipleChoiceField(
         label=_("清除已保存的密钥"),
         required=False,

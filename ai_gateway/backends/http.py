@@ -74,14 +74,18 @@ async def send(
     headers: Mapping[str, str],
     json: Any = None,
     params: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """The response, its body yet unread. The whole block has `config.timeout_s`."""
+    """The response, its body yet unread. The whole block has `config.timeout_s`.
+
+    `auth` signs requests that a header of the key alone does not.
+    """
     clocks = httpx.Timeout(IDLE_S, connect=CONNECT_S, pool=CONNECT_S)
     headers = {"Accept": "text/event-stream, application/json", **headers}
     async with deadline(config.timeout_s):
         with translated():
             async with client.stream(
-                method, url, json=json, params=params, headers=headers, timeout=clocks
+                method, url, json=json, params=params, headers=headers, timeout=clocks, auth=auth
             ) as response:
                 _refuse_detours(response)
                 yield response
@@ -95,9 +99,11 @@ def post(
     headers: Mapping[str, str],
     config: EndpointConfig,
     params: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
     """`send`, of the kind that asks for an answer."""
-    return send(client, "POST", url, config=config, headers=headers, json=json, params=params)
+    sent = {"headers": headers, "json": json, "params": params, "auth": auth}
+    return send(client, "POST", url, config=config, **sent)
 
 
 def _refuse_detours(response: httpx.Response) -> None:
