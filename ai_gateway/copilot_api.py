@@ -57,7 +57,7 @@ class SuggestionShape(serializers.Serializer):
     latency_ms = serializers.IntegerField()
     problem = ProblemShape(allow_null=True)
     id = serializers.CharField(allow_blank=True, help_text="Names it for feedback")
-    fields = FieldShape(many=True)  # type: ignore[assignment]  # of `extract`
+    fields = FieldShape(many=True, help_text="Of `extract`")
 
 
 class EventShape(serializers.Serializer):

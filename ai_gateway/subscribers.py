@@ -10,10 +10,18 @@ from ai_gateway import copilot_socket, tasks
 from ai_gateway.copilot import Problem, Suggestion
 from ai_gateway.services import shadows
 from tickets import told
-from tickets.events import CopilotAsked, MessageReceived, ReplyPosted
+from tickets.events import (
+    ConversationHandedOff,
+    CopilotAsked,
+    HandoffReason,
+    MessageReceived,
+    ReplyPosted,
+)
 
 log = logging.getLogger(__name__)
 
+# A better endpoint may avoid these; the others are somebody's wish.
+AVOIDABLE = frozenset({HandoffReason.MISSES, HandoffReason.BOT_ASKED, HandoffReason.BOT_FAILED})
 LATE_S = 60  # a shadow that was not asked by then is not asked at all
 
 
@@ -46,3 +54,13 @@ def shadow(event: ReplyPosted) -> None:
             tasks.ask_shadows.apply_async([one.message_id], expires=LATE_S)
         except OperationalError:
             log.warning("the shadows of message %s are not asked: no queue", one.message_id)
+
+
+def shadow_handoff(event: ConversationHandedOff) -> None:
+    """What a candidate would have said where the bot gave up."""
+    if event.reason not in AVOIDABLE or not shadows.any_enabled():
+        return
+    try:
+        tasks.ask_shadows_of_handoff.apply_async([event.conversation_id], expires=LATE_S)
+    except OperationalError:
+        log.warning("the shadows of %s are not asked: no queue", event.conversation_id)

@@ -43,9 +43,19 @@ def suggest_to_agent(self: Any, asked: dict[str, Any]) -> None:
 def ask_shadows(self: Any, reply_id: int) -> None:
     """Ask the candidates beside a reply that was spoken; returns as `answer_messages` does."""
     if self.request.called_directly or self.request.is_eager:
-        async_to_sync(shadowing.go_along_and_close)(reply_id)
+        async_to_sync(shadowing.and_close)(shadowing.go_along(reply_id))
     else:
         loop.start(shadowing.go_along(reply_id), f"the shadows of message {reply_id}")
+
+
+@shared_task(bind=True)
+def ask_shadows_of_handoff(self: Any, conversation_id: int) -> None:
+    """Ask the candidates beside a hand-off; returns as `answer_messages` does."""
+    work = shadowing.go_along_handoff(conversation_id)
+    if self.request.called_directly or self.request.is_eager:
+        async_to_sync(shadowing.and_close)(work)
+    else:
+        loop.start(work, f"the shadows of a hand-off in {conversation_id}")
 
 
 @shared_task(autoretry_for=[EndpointError], retry_backoff=30, max_retries=4)

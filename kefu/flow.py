@@ -23,7 +23,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         ai.shadow,
         ground.count_reply,
     ],
-    events.ConversationHandedOff: [agents.assign],
+    events.ConversationHandedOff: [agents.assign, ai.shadow_handoff],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],
     events.ConversationChanged: [channels.show_status, agents.show_changed],

@@ -1,5 +1,7 @@
 """Shadows: which endpoint is asked beside the one that speaks, and what came of it."""
 
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +13,7 @@ from rest_framework.response import Response
 
 from ai_gateway.api.routing_rules import require_endpoints
 from ai_gateway.models import Shadow
-from ai_gateway.services import configuring
+from ai_gateway.services import configuring, shadow_reports, shadows
 from tickets.api import lookups
 from tickets.api.base import ApiViewSet
 from tickets.api.fields import (
@@ -69,6 +71,35 @@ def shadow_row(shadow: Shadow) -> dict[str, Any]:
     }
 
 
+class ReportFilters(StrictSerializer):
+    days = serializers.IntegerField(required=False, default=7, min_value=1, max_value=365)
+
+
+class ReportRowShape(serializers.Serializer):
+    """A number that ends in `ms` is null where nothing came back."""
+
+    live_endpoint = serializers.CharField(allow_blank=True, help_text="Empty: none was asked")
+    calls = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    live_ms = serializers.FloatField(allow_null=True)
+    ms = serializers.FloatField(allow_null=True)
+    live_p95_ms = serializers.FloatField(allow_null=True)
+    p95_ms = serializers.FloatField(allow_null=True)
+    live_cost = serializers.FloatField()
+    cost = serializers.FloatField()
+    similarity = serializers.FloatField(allow_null=True)
+    good = serializers.IntegerField()
+    bad = serializers.IntegerField()
+    handed_off = serializers.IntegerField()
+    avoidable = serializers.IntegerField(help_text="Of these, what the candidate surely answered")
+
+
+class ReportShape(serializers.Serializer):
+    share = serializers.FloatField()
+    next_share = serializers.FloatField(allow_null=True, help_text="The next step up")
+    rows = ReportRowShape(many=True)
+
+
 class ShadowViews(ApiViewSet):
     """ai/shadows/: each is found by its name; its answers go with it."""
 
@@ -96,6 +127,14 @@ class ShadowViews(ApiViewSet):
     def partial_update(self, request: Request, name: str) -> Response:
         shadow = lookups.by_key(Shadow.objects.select_for_update(), name=name)
         return Response(_store(shadow, self.body(ShadowPatch)))
+
+    @extend_schema(parameters=[ReportFilters], responses={200: ReportShape})
+    def report(self, request: Request, name: str) -> Response:
+        shadow = lookups.by_key(self.rows(), name=name)
+        since = self.now - timedelta(days=self.filters(ReportFilters)["days"])
+        rows = [asdict(row) for row in shadow_reports.report(shadow, since)]
+        next_share = shadows.step_up(shadow.share)
+        return Response({"share": shadow.share, "next_share": next_share, "rows": rows})
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, name: str) -> Response:

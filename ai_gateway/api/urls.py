@@ -15,7 +15,7 @@ from ai_gateway.api.sensitive_lists import SensitiveListViews
 from ai_gateway.api.shadows import ShadowViews
 from ai_gateway.api.simulate import CompareView, SimulateView
 from tickets.api.base import ApiViewSet
-from tickets.api.routes import rows_of
+from tickets.api.routes import action, rows_of
 
 _ID = ApiViewSet.lookup_value_regex
 
@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     *rows_of(IntentViews, "ai/intents"),
     *rows_of(ArticleViews, "ai/articles"),
     *rows_of(SensitiveListViews, "ai/sensitive-lists"),
+    action(ShadowViews, "ai/shadows", "report", get="report"),
     *rows_of(ShadowViews, "ai/shadows"),
     re_path(
         f"^conversations/(?P<id>{_ID})/messages/(?P<message_id>{_ID})/feedback/$",

@@ -29,6 +29,7 @@ READ = [
     "ai/degrade-policies/busy/", "ai/drills/", "ai/drills/{drill}/",
     "ai/intents/", "ai/intents/refund/", "ai/articles/", "ai/articles/{article}/",
     "ai/sensitive-lists/", "ai/sensitive-lists/words/", "ai/shadows/", "ai/shadows/beside/",
+    "ai/shadows/beside/report/",
 ]  # fmt: skip
 WRITE = [
     ("PATCH", "conversations/{c}/"), ("POST", "conversations/{c}/messages/"),
