@@ -13,7 +13,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from ai_gateway import registry
+from ai_gateway import health_words, registry
 from ai_gateway.admin.fields import LinesField
 from ai_gateway.models import Endpoint
 from ai_gateway.services import endpoints
@@ -101,8 +101,7 @@ class EndpointAdmin(KefuAdmin):
     def shows_state(self, endpoint: Endpoint) -> str:
         if lacks := registry.missing(endpoint.config()):
             return str(_("未配置：缺少 %(what)s")) % {"what": ", ".join(lacks)}
-        detail = f" ({endpoint.health_detail})" if endpoint.health_detail else ""
-        return f"{endpoint.get_health_display()}{detail}"
+        return health_words.state_of(endpoint)
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         endpoints.save(obj)

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json as codec
 import re
+import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -47,11 +49,22 @@ def translated() -> Iterator[None]:
     except AddressRefused as error:
         raise EndpointError(ErrorKind.NOT_CONFIGURED, "address_refused", str(error)) from error
     except (httpx.ConnectError, httpx.WriteError) as error:
-        raise EndpointError(ErrorKind.UPSTREAM, "connect", str(error)) from error
+        raise EndpointError(ErrorKind.UPSTREAM, _why_not_connected(error), str(error)) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EndpointError(ErrorKind.NOT_CONFIGURED, "bad_url", str(error)) from error
     except httpx.HTTPError as error:  # cut while reading, or not HTTP at all
         raise EndpointError(ErrorKind.INTERRUPTED, "stream_interrupted", str(error)) from error
+
+
+def _why_not_connected(error: BaseException | None) -> str:
+    """`tls`, `dns` or `connect`: by what stands behind it."""
+    while error:
+        if isinstance(error, ssl.SSLError):
+            return "tls"
+        if isinstance(error, socket.gaierror):
+            return "dns"
+        error = error.__cause__ or error.__context__
+    return "connect"
 
 
 @contextlib.asynccontextmanager

@@ -83,9 +83,9 @@ def test_a_quick_call_is_not_doubled(server: FakeOpenAI) -> None:
 
 
 def test_who_spoke_goes_on_alone(server: FakeOpenAI) -> None:
-    server.will(say("一字一字地说完", between_s=SLOW_S), say("不该听到"))
+    server.will(say("一字一字地说完", between_s=0.5), say("不该听到"))
 
-    came, _call, told = ask(config(server))
+    came, _call, told = ask(config(server, hedge=800))
 
     assert came[1].text == "一字一字地说完"
     assert len(server.requests) == 1

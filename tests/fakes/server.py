@@ -10,6 +10,7 @@ Each behaviour is `async def (request, writer) -> None`, and writes the whole HT
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Request:
 class FakeServer:
     host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._behaviours: list[Behaviour] = []
@@ -52,7 +54,7 @@ class FakeServer:
 
     @property
     def origin(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     def will(self, *behaviours: Behaviour) -> None:
         """How the next questions are answered."""
@@ -72,7 +74,9 @@ class FakeServer:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.host, 0))
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, self.host, 0, ssl=self.tls)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
