@@ -8,11 +8,14 @@ from kombu.exceptions import OperationalError
 
 from ai_gateway import copilot_socket, tasks
 from ai_gateway.copilot import Problem, Suggestion
-from ai_gateway.services import shadows
-from tickets import told
+from ai_gateway.errors import NotAnAnswer
+from ai_gateway.services import feedback, shadows
+from tickets import bus, told
 from tickets.events import (
     ConversationHandedOff,
     CopilotAsked,
+    CopilotJudged,
+    CopilotJudgeKept,
     HandoffReason,
     MessageReceived,
     ReplyPosted,
@@ -41,6 +44,18 @@ def suggest(hint: CopilotAsked) -> None:
         tasks.suggest_to_agent.apply_async([asdict(hint)], expires=settings.AI_FIRST_TEXT_S)
     except OperationalError:
         copilot_socket.end(hint, Suggestion(problem=Problem("failed", "no queue")))
+
+
+def judge(hint: CopilotJudged) -> None:
+    """Kept at once; the vendor hears of it soon."""
+    known = True
+    try:
+        attempt = feedback.give_on_suggestion(hint.conversation_id, hint.suggestion, hint.good)
+        tasks.tell_soon(attempt.pk)
+    except NotAnAnswer:
+        known = False
+    told = (hint.conversation_id, hint.user_id, hint.client_id, hint.suggestion, hint.good)
+    bus.hint(CopilotJudgeKept(*told, known))
 
 
 def shadow(event: ReplyPosted) -> None:

@@ -1,5 +1,6 @@
 """The bot's work and the copilot's, off the queues."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from asgiref.sync import async_to_sync
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing
 from ai_gateway.errors import EndpointError
@@ -14,6 +16,8 @@ from ai_gateway.intents.current import warm_up
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.services import drills, feedback, threads
 from tickets.events import CopilotAsked
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(bind=True)
@@ -65,6 +69,14 @@ def tell_feedback(attempt_id: int) -> None:
     if attempt:
         endpoint = Endpoint.objects.enabled().filter(slug=attempt.endpoint).first()
         async_to_sync(feedback.tell_vendor_and_close)(attempt, endpoint)
+
+
+def tell_soon(attempt_id: int) -> None:
+    """Queue it. It is kept already; the vendor may miss it while there is no queue."""
+    try:
+        tell_feedback.delay(attempt_id)
+    except OperationalError:
+        log.warning("the vendor does not hear of call %s: no queue", attempt_id)
 
 
 @shared_task

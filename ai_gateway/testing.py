@@ -30,6 +30,7 @@ class FakeBackend:
     """
 
     name: ClassVar[str] = "fake"
+    stateless: ClassVar[bool] = True
     required: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: EndpointConfig, client: httpx.AsyncClient) -> None:

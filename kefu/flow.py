@@ -33,6 +33,8 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.ReplyGrowing: [channels.show_growing, agents.show_growing],
     events.CopilotAsked: [ai.suggest],
     events.CopilotGrowing: [agents.show_suggestion_growing],
+    events.CopilotJudged: [ai.judge],
+    events.CopilotJudgeKept: [agents.show_judged],
     events.CopilotEnded: [agents.show_suggestion],
     events.ReadMoved: [channels.show_read, agents.show_read],
 }

@@ -1,10 +1,8 @@
 """`conversations/{id}/messages/{id}/feedback/`: 👍 or 👎 for an answer of an AI endpoint."""
 
-import logging
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from kombu.exceptions import OperationalError
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -19,8 +17,6 @@ from tickets.api.base import ApiView
 from tickets.api.errors import Conflict
 from tickets.api.fields import StrictBooleanField, StrictSerializer
 from tickets.ids import parse_public_id
-
-log = logging.getLogger(__name__)
 
 
 class FeedbackBody(StrictSerializer):
@@ -43,10 +39,10 @@ class SuggestionFeedbackView(ApiView):
         try:
             if public_id is None:
                 raise NotAnAnswer(suggestion)
-            attempt = feedback.give_on_suggestion(conversation, public_id, wanted["good"])
+            attempt = feedback.give_on_suggestion(conversation.pk, public_id, wanted["good"])
         except NotAnAnswer as error:
             raise NotFound() from error
-        _tell_vendor(attempt.pk)
+        tasks.tell_soon(attempt.pk)
         return Response({"good": attempt.good, "endpoint": attempt.endpoint})
 
 
@@ -63,13 +59,5 @@ class FeedbackView(ApiView):
             attempt = feedback.give(reply, wanted["good"])
         except NotAnAnswer as error:
             raise Conflict("not_an_answer", str(error)) from error
-        _tell_vendor(attempt.pk)
+        tasks.tell_soon(attempt.pk)
         return Response({"good": attempt.good, "endpoint": attempt.endpoint})
-
-
-def _tell_vendor(attempt_id: int) -> None:
-    """What people think is kept already; the vendor may miss it while there is no queue."""
-    try:
-        tasks.tell_feedback.delay(attempt_id)
-    except OperationalError:
-        log.warning("the vendor does not hear of call %s: no queue", attempt_id)

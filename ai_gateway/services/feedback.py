@@ -8,7 +8,7 @@ from ai_gateway import limits, registry
 from ai_gateway.errors import NotAnAnswer
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import TakesFeedback
-from tickets.models import Conversation, Message
+from tickets.models import Message
 from tickets.services import messages
 
 
@@ -38,9 +38,9 @@ def give(reply: Message, good: bool | None) -> Attempt:
     return attempt
 
 
-def give_on_suggestion(conversation: Conversation, suggestion: UUID, good: bool | None) -> Attempt:
+def give_on_suggestion(conversation_id: int, suggestion: UUID, good: bool | None) -> Attempt:
     """The same of what the copilot suggested. Raises NotAnAnswer."""
-    made = Attempt.objects.filter(conversation=conversation, suggestion=suggestion)
+    made = Attempt.objects.filter(conversation=conversation_id, suggestion=suggestion)
     attempt = made.first()
     if attempt is None:
         raise NotAnAnswer(str(suggestion))
