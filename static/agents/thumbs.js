@@ -18,6 +18,8 @@ function shownBy(box) {
   return pressed ? GOOD[pressed.dataset.thumb] : null;
 }
 
+const turns = new Map(); // path -> the last word that is on its way
+
 /** Show it at once, tell the server; what it refuses is taken back. `path` is below conversations/. */
 export async function judge(button, path) {
   const box = button.closest("[data-slot=thumbs]");
@@ -25,11 +27,17 @@ export async function judge(button, path) {
   const wanted = GOOD[button.dataset.thumb];
   const good = before === wanted ? null : wanted;
   showThumbs(box, good);
+  // One after the other: the last press is the one that counts.
+  const turn = Promise.resolve(turns.get(path)).then(() => call("POST", `conversations/${path}/feedback/`, { good }));
+  const settled = turn.catch(() => {});
+  turns.set(path, settled);
   try {
-    await call("POST", `conversations/${path}/feedback/`, { good });
+    await turn;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     showThumbs(box, before);
     toast(t("failed_action", { reason: error.reason }));
+  } finally {
+    if (turns.get(path) === settled) turns.delete(path);
   }
 }
