@@ -179,6 +179,7 @@ def _said(conversation: Conversation, question: Question, reply: Reply, now: dat
             buttons=reply.buttons,
             citations=reply.citations,
             miss=reply.miss,
+            by_ai=reply.source not in ("", RULES),
             lease=question.lease,
             now=now,
         )

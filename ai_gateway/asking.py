@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from ai_gateway import gateway, handoff, keeping, knowledge, planning
-from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.errors import AllEndpointsFailed, EndpointError
 from ai_gateway.models.routing_rule import RULES
 from ai_gateway.planning import Plan
 from ai_gateway.protocol import Answer, EndpointConfig, Passage, Prompt, ToolCall, Usage
@@ -176,7 +176,7 @@ async def _after_failure(asked: Asked, call: gateway.Call, chain: Sequence[Endpo
     if not call.told:
         return _with_failures(await _by_rules(asked), call)
     (slug, error), before = call.failures[-1], call.failures[:-1]
-    taken_back = error.kind == ErrorKind.CONTENT_FILTER
+    taken_back = error.kind.takes_back
     said = Said(
         text=_words(asked, "refused") if taken_back else f"{call.told} ……",
         endpoint=slug,

@@ -49,6 +49,7 @@ NEUTRAL = frozenset(
         ErrorKind.CONVERSATION_NOT_FOUND,
         ErrorKind.CONTEXT_LENGTH,
         ErrorKind.CONTENT_FILTER,
+        ErrorKind.BLOCKED,
         ErrorKind.RATE_LIMITED,
         ErrorKind.BUSY,
     }

@@ -21,7 +21,12 @@ from tickets.events import (
     TypingStarted,
 )
 from tickets.models import Conversation, Message
-from tickets.payloads import message_payload, messages_for_payload, visitor_conversation
+from tickets.payloads import (
+    for_visitor,
+    message_payload,
+    messages_for_payload,
+    visitor_conversation,
+)
 from tickets.services import conversations
 
 
@@ -73,7 +78,7 @@ def _show(event: MessageReceived | ReplyPosted) -> None:
 
 
 def _frame(one: told.Told) -> dict[str, Any]:
-    return {"type": "message", "message": one.payload, "skipped": one.skipped}
+    return {"type": "message", "message": for_visitor(one.payload), "skipped": one.skipped}
 
 
 def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:
@@ -88,7 +93,7 @@ def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any
             message.conversation.contact_id,
             {
                 "type": "message",
-                "message": message_payload(message),
+                "message": for_visitor(message_payload(message)),
                 "skipped": list(range(message.previous + 1, message.seq)),
             },
         )

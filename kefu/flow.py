@@ -27,7 +27,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         ai.shadow,
         ground.count_reply,
     ],
-    events.ConversationHandedOff: [agents.assign],
+    events.ConversationHandedOff: [agents.assign, ai.shadow_handoff],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],
     events.ConversationChanged: [channels.show_status, agents.show_changed],
@@ -41,6 +41,8 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.ReplyGrowing: [channels.show_growing, agents.show_growing],
     events.CopilotAsked: [ai.suggest],
     events.CopilotGrowing: [agents.show_suggestion_growing],
+    events.CopilotJudged: [ai.judge],
+    events.CopilotJudgeKept: [agents.show_judged],
     events.CopilotEnded: [agents.show_suggestion],
     events.ReadMoved: [channels.show_read, agents.show_read],
 }

@@ -145,6 +145,7 @@ CELERY_TASK_ROUTES = {
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
     "ai_gateway.tasks.ask_shadows": {"queue": "ai"},
+    "ai_gateway.tasks.ask_shadows_of_handoff": {"queue": "ai"},
     "ai_gateway.tasks.tell_feedback": {"queue": "bulk"},
     "ai_gateway.tasks.embed_articles": {"queue": "bulk"},
     "channels_adapters.tasks.*": {"queue": "delivery"},

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 
 class HandoffReason(StrEnum):
@@ -67,7 +68,7 @@ class ReplyPosted(Event):
 
 @dataclass(frozen=True)
 class MessageChanged(Event):
-    """A message's delivery status changed."""
+    """A message's delivery status changed, or what agents think of it."""
 
     message_id: int
     conversation_id: int
@@ -195,6 +196,29 @@ class CopilotGrowing(Hint):
     user_id: int
     client_id: str
     text: str
+
+
+@dataclass(frozen=True)
+class CopilotJudged(Hint):
+    """An agent's 👍 or 👎 of a suggestion; None takes it back."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    suggestion: UUID
+    good: bool | None
+
+
+@dataclass(frozen=True)
+class CopilotJudgeKept(Hint):
+    """What became of a CopilotJudged; `known` False: there is no such suggestion."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    suggestion: UUID
+    good: bool | None
+    known: bool
 
 
 @dataclass(frozen=True)

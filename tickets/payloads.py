@@ -12,6 +12,9 @@ from django.utils.translation import gettext as _
 from tickets import files
 from tickets.models import Attachment, Contact, Conversation, Inbox, Message, Ticket
 
+FOR_AGENTS = ("good",)
+"""Extras of a message that visitors are not told: what agents think of an answer of an AI."""
+
 PRIORITIES = {1: "low", 2: "normal", 3: "high", 4: "urgent"}
 
 
@@ -112,7 +115,7 @@ def message_status(message: Message) -> str:
 
 def message_extras(meta: dict[str, Any] | None) -> dict[str, Any]:
     """What only some messages have."""
-    names = ("buttons", "citations", "activity", "unsent")
+    names = ("buttons", "citations", "activity", "unsent", *FOR_AGENTS)
     return {name: meta[name] for name in names if name in meta} if meta else {}
 
 
@@ -136,6 +139,13 @@ def message_payload(message: Message) -> dict[str, Any]:
         "created_at": iso(message.created_at),
         **extras,
     }
+
+
+def for_visitor(payload: dict[str, Any]) -> dict[str, Any]:
+    """A message's object without what is for agents alone."""
+    if any(name in payload for name in FOR_AGENTS):
+        return {name: value for name, value in payload.items() if name not in FOR_AGENTS}
+    return payload
 
 
 def owner_payload(conversation: Conversation) -> OwnerPayload:
@@ -239,5 +249,5 @@ def visitor_messages(messages: Iterable[Message]) -> tuple[list[dict[str, Any]],
         if message.kind == Message.Kind.NOTE:
             skipped.append(message.seq)
         else:
-            shown.append(message_payload(message))
+            shown.append(for_visitor(message_payload(message)))
     return shown, skipped

@@ -73,14 +73,16 @@ class _Reading:
 
 @contextlib.asynccontextmanager
 async def stopping(known: Callable[[], Answer | None], stop: Stop | None) -> AsyncIterator[None]:
-    """Call the vendor's stop where the block is called off or runs out of time."""
+    """Call the vendor's stop where the block is called off, runs out of time, or nobody may see
+    the rest.
+    """
     try:
         yield
     except asyncio.CancelledError:
         await _stop_upstream(known(), stop)
         raise
     except EndpointError as error:
-        if error.kind == ErrorKind.TIMEOUT:
+        if error.kind in (ErrorKind.TIMEOUT, ErrorKind.BLOCKED):
             await _stop_upstream(known(), stop)
         raise
 

@@ -1,4 +1,4 @@
-"""What became of an outgoing message on its way."""
+"""What became of an outgoing message: on its way, and in the eyes of those who read it."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -69,3 +69,13 @@ def mark_failed(message: Message, *, code: str, detail: str) -> bool:
         provider_code=code[:40],
         provider_detail=detail[:300],
     )
+
+
+@transaction.atomic
+def judge(message: Message, good: bool | None) -> None:
+    """Keep what agents think of an AI's answer; None takes it back. Others are left as they are."""
+    stored = Message.objects.select_for_update(no_key=True).get(pk=message.pk)
+    if stored.meta and "good" in stored.meta:
+        stored.meta["good"] = good
+        stored.save(update_fields=["meta"])
+        bus.publish(MessageChanged(stored.pk, stored.conversation_id))

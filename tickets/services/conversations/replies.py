@@ -39,12 +39,14 @@ def post_reply(
     lease: int | None = None,
     if_last_seq: int | None = None,
     miss: bool = False,
+    by_ai: bool = False,
 ) -> Message:
     """Write a reply, or an internal note; the same `client_id` of an author is the same message.
 
     A bot names the lease under which it thought. Where that is gone, the text is kept as
     an unsent note for the agents and LeaseLost is raised. A person's reply takes the
-    conversation over from bot or queue. `miss` says that the bot did not know an answer.
+    conversation over from bot or queue. `miss` says that the bot did not know an answer, `by_ai`
+    that an AI endpoint spoke: agents may say what they think of it (`messages.judge`).
 
     Raises MovedOn, IllegalStatus (resolved), WindowClosed, BadAttachment, LeaseLost.
     """
@@ -61,6 +63,9 @@ def post_reply(
             identity = _destination(conversation, identity)
             _require_open(identity, author, now)
         extras = {"buttons": list(buttons), "citations": list(citations), "unsent": lost}
+        meta = {name: value for name, value in extras.items() if value}
+        if by_ai and kind == Message.Kind.OUTGOING:
+            meta["good"] = None
         message = threads.append(
             conversation,
             kind=kind,
@@ -69,7 +74,7 @@ def post_reply(
             identity=identity if kind == Message.Kind.OUTGOING else None,
             client_id=client_id,
             reply_to=reply_to,
-            meta={name: value for name, value in extras.items() if value} or None,
+            meta=meta or None,
             now=now,
         )
         attachment_service.claim(message, attachments, uploader_id=author.user_id)
