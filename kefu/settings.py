@@ -157,8 +157,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "answer-unanswered": {
         "task": "ai_gateway.tasks.answer_unanswered",
-        "schedule": 3.0,
-        "options": {"expires": 3},
+        "schedule": 1.0,
+        "options": {"expires": 1},
     },
     "embed-articles": {
         "task": "ai_gateway.tasks.embed_articles",

@@ -39,6 +39,11 @@ def enabled() -> dict[str, Endpoint]:
     return {row.slug: row for row in Endpoint.objects.enabled()}
 
 
+def defaults_among(rows: Mapping[str, Endpoint]) -> list[str]:
+    """Where questions go that no rule sends anywhere; empty: to the rule engine."""
+    return [slug for slug, row in rows.items() if row.default]
+
+
 def chain_among(rows: Mapping[str, Endpoint], slugs: Sequence[str]) -> list[EndpointConfig]:
     """As `chain_of`, of rows that were read already."""
     if len(slugs) == 1 and slugs[0] in rows:
