@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -40,6 +40,15 @@ def _own_loop() -> asyncio.AbstractEventLoop:
 def start(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
     """Begin the work on the loop. Waits while AI_MAX_IN_FLIGHT others are on their way."""
     _room.acquire()
+    return _begin(work, name)
+
+
+def start_if_room(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> Future[None] | None:
+    """As `start`, for those who must not wait. None: there is no room, and nothing was begun."""
+    return _begin(work(), name) if _room.acquire(blocking=False) else None
+
+
+def _begin(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
     future = asyncio.run_coroutine_threadsafe(work, _own_loop())
     _running.add(future)
     future.add_done_callback(lambda done: _ended(done, name))

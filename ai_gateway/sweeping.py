@@ -6,7 +6,7 @@ round at the same time; each question is answered by one of them, or by who had 
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -40,9 +40,11 @@ def last_call() -> timedelta:
     return timedelta(seconds=settings.AI_FIRST_TEXT_S * 0.9 + 0.3)
 
 
-def answer_left_behind(now: datetime) -> int:
-    """Answer what lies unanswered and is in nobody's hand; how many."""
+def answer_left_behind(now: datetime, *, among: Collection[int] | None = None) -> int:
+    """Answer what lies unanswered (of these conversations) and is in nobody's hand; how many."""
     waiting = Conversation.objects.unanswered_since(now - after()).order_by("waiting_since")
+    if among is not None:
+        waiting = waiting.filter(pk__in=among)
     rows = list(waiting.values_list("pk", "waiting_since")[:MOST])
     in_hand = board.claimed(pk for pk, _since in rows) if rows else {}
     left = [

@@ -1,4 +1,4 @@
-"""The rows that the product needs: `python -m tests.bench.seed make|assign|endpoint URL`."""
+"""The rows that the product needs: `python -m tests.bench.seed make|assign|bot|endpoint URL`."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
-from ai_gateway.models import Endpoint
+from ai_gateway.models import AnswerRule, Endpoint
 from tests.bench.stacks import AGENTS
 from tickets.models import ApiKey, Inbox, Team
 
@@ -62,6 +62,13 @@ def endpoint(base_url: str) -> None:
     Endpoint.objects.update_or_create(slug="bench", defaults=values)
 
 
+def bot() -> None:
+    """It speaks: the endpoint is its own, and there is a rule where that does not answer."""
+    Inbox.objects.filter(key=INBOX).update(settings={**SETTINGS, "auto_reply": True})
+    Endpoint.objects.filter(slug="bench").update(default=True)
+    AnswerRule.objects.create(name="退货", keywords=["退货"], answer="七天内可以退货。")
+
+
 def log_in(user: User) -> str:
     """The cookie's value of a new session."""
     session = SessionStore()
@@ -81,6 +88,8 @@ def assign() -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         print(json.dumps(make()))
+    elif sys.argv[1] == "bot":
+        bot()
     elif sys.argv[1] == "endpoint":
         endpoint(sys.argv[2])
     else:
