@@ -142,7 +142,7 @@ async def _try(call: Call, ticket: Ticket, silence_s: float) -> Answer | None:
         error = EndpointError(ErrorKind.BAD_RESPONSE, type(failure).__name__)
     finally:  # also where it is called off
         call.attempts.append(watch.attempt(answer=answer, error=error))
-        await asyncio.shield(limits.report(ticket, ms=watch.first_ms, answer=answer, error=error))
+        await limits.report_aside(ticket, ms=watch.first_ms, answer=answer, error=error)
     if error:
         call.failures.append((config.slug, error))
     return answer

@@ -14,11 +14,12 @@ from typing import Any
 
 from django.conf import settings
 
-from ai_gateway import database
+from ai_gateway import database, keeping, limits
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
+TOLD_S = 2.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -63,5 +64,13 @@ def _ended(future: Future[None], name: str) -> None:
 
 
 def drain(timeout_s: float = DRAIN_S) -> None:
-    """Let what is on its way come to its end, but not for ever."""
+    """Let what is on its way come to its end, and be told; but not for ever."""
     wait(list(_running), timeout=timeout_s)
+    if _loop is not None and _pid == os.getpid():
+        telling = asyncio.run_coroutine_threadsafe(_settle(), _loop)
+        wait([telling], timeout=TOLD_S)
+
+
+async def _settle() -> None:
+    await limits.settle()
+    await keeping.settle()

@@ -17,6 +17,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from ai_gateway import answering, loop, sweeping
+from ai_gateway.intents.current import warm_up
 from tickets.dbthreads import AWAY, keeping_connection
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def start() -> None:
 
 
 def _go_round() -> None:
+    warm_up()  # where Redis is away nobody else's model is found, and learning takes a second
     while True:
         time.sleep(sweeping.EVERY_S)
         try:
