@@ -12,7 +12,6 @@ from psycopg import sql
 
 T = TypeVar("T")
 
-# Business hours have no time of change: what hangs on them is read anew this often.
 KEPT_S = 30.0
 
 _watched: dict[str, sql.Composable] = {}  # by table, the query for its version
@@ -22,7 +21,8 @@ _look = threading.local()
 class Kept(Generic[T]):
     """What `read` makes of a table's rows, anew only after one of them changed.
 
-    The table has `updated_at`; asking costs one small query, within `one_look` one for all.
+    Asking costs one small query, within `one_look` one for all. What a row itself does not tell
+    (business hours that a rule hangs on) is seen KEPT_S later at most.
     """
 
     def __init__(self, model: type[Model], read: Callable[[], T]) -> None:
@@ -49,7 +49,8 @@ def watch(model: type[Model]) -> None:
     table = model._meta.db_table
     switched = any(field.name == "enabled" for field in model._meta.get_fields())
     _watched[table] = sql.SQL(
-        "SELECT {name}, max(updated_at), count(*), max(id), {enabled} FROM {table}"
+        "SELECT {name}, max(xmin::text::bigint), max(updated_at), count(*), max(id), {enabled}"
+        " FROM {table}"
     ).format(
         name=sql.Literal(table),
         enabled=sql.SQL("count(*) FILTER (WHERE enabled)" if switched else "0"),
@@ -71,7 +72,11 @@ def one_look() -> Iterator[None]:
 
 
 def version_of(table: str) -> Any:
-    """Differs once a row of the table was added, taken away, or stored anew."""
+    """Differs once a row of the table was added, taken away, or written, by whomever.
+
+    `xmin` is the transaction that wrote a row last; the other columns tell of a second change
+    within one.
+    """
     versions: dict[str, Any] | None = getattr(_look, "versions", None)
     if versions is None:
         return _versions([_watched[table]])[table]

@@ -68,7 +68,7 @@ def _read(messages: QuerySet[Message]) -> list[Question]:
         return []
     with one_look():
         before = _histories(asked)
-        known = endpoints.enabled()
+        known = endpoints.current()
         routed = routes.of_messages(asked, endpoints.defaults_among(known), now)
         terms = routes.terms_of(routed, asked, now)
         chains = [tuple(endpoints.chain_among(known, route.endpoints)) for route, _ in routed]

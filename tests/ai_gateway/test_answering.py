@@ -294,7 +294,7 @@ def test_many_are_read_and_answered_with_the_statements_of_few(
             assert len(bot_answers.post(answers, now=timezone.now())) == many
         counts.append(len(queries))
 
-    assert counts == [12, 12]
+    assert counts == [11, 11]
 
 
 def test_who_wrote_on_or_has_a_person_now_gets_no_late_answer(

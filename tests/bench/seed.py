@@ -64,7 +64,7 @@ def make() -> dict[str, object]:
 def endpoint(base_url: str, slug: str = "bench") -> None:
     """One that answers at this address."""
     values = {"backend": "openai", "base_url": base_url, "model": "m-1", "api_key": "sk-upstream"}
-    Endpoint.objects.update_or_create(slug=slug, defaults=values)
+    Endpoint.objects.update_or_create(slug=slug, defaults=values | {"timeout_s": 600})
 
 
 def bot() -> None:

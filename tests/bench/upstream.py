@@ -1,7 +1,7 @@
 """An AI server that costs next to nothing: `python -m tests.bench.upstream PORT`.
 
 It speaks OpenAI's protocol. Asked for a stream by a text that holds `hold`, it says one word, and
-the rest once `GET /release` is asked, or two minutes later. `GET /held` tells how many wait.
+the rest once `GET /release` is asked, or ten minutes later. `GET /held` tells how many wait.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from kefu.serve import allow_many_sockets
 TEXT = "您好，七天内可以退货。"
 HEAD = {"id": "chatcmpl-1", "created": 1, "model": "m-1"}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
-HOLD_S = 120.0
+HOLD_S = 600.0
 
 _held = 0
 _released = asyncio.Event()
