@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.utils import timezone
@@ -44,7 +45,7 @@ def hand_over(queue: Callable[[], object], asked: dict[int, int]) -> None:
             log.warning("there is no queue, this process answers itself: %s", error)
     for message_id in asked.values():
         name = f"answering message {message_id} without a queue"
-        if not loop.start_if_room(lambda pk=message_id: answering.answer(pk), name):
+        if not loop.start_if_room(partial(answering.answer, message_id), name):
             log.warning("no room for message %s: the watch answers it", message_id)
 
 

@@ -50,7 +50,7 @@ def answer_left_behind(now: datetime, *, among: Collection[int] | None = None) -
     left = [
         pk
         for pk, since in rows
-        if pk not in in_hand or (not in_hand[pk] and since <= now - last_call())
+        if pk not in in_hand or (not in_hand[pk] and since and since <= now - last_call())
     ]
     return _answer(left, now) if left else 0
 

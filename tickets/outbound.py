@@ -180,7 +180,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class _GuardedTransport(httpx.AsyncHTTPTransport):
     def __init__(self) -> None:
         # httpx has no parameter for its pool, nor for the network backend of one.
-        self._pool = Pool(httpx.create_ssl_context(trust_env=False), GuardedBackend())
+        ours: Any = Pool(httpx.create_ssl_context(trust_env=False), GuardedBackend())
+        self._pool = ours
 
 
 def async_client() -> httpx.AsyncClient:
