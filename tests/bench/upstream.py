@@ -1,12 +1,13 @@
 """An AI server that costs next to nothing: `python -m tests.bench.upstream PORT`.
 
 It speaks OpenAI's protocol. Asked for a stream by a text that holds `hold`, it says one word, and
-the rest once `GET /release` is asked, or ten minutes later. `GET /held` tells how many wait.
+the rest once `GET /release` is asked. `GET /held` tells how many wait.
 """
 
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,7 @@ from kefu.serve import allow_many_sockets
 TEXT = "您好，七天内可以退货。"
 HEAD = {"id": "chatcmpl-1", "created": 1, "model": "m-1"}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
-HOLD_S = 600.0
+KEEP_ALIVE_S = 30.0
 
 _held = 0
 _released = asyncio.Event()
@@ -46,14 +47,16 @@ WHOLE = json.dumps(
 ).encode()
 
 
-async def _hold() -> None:
+async def _hold(send: Any) -> None:
+    """With a comment now and then, as vendors send them: a silent stream would be given up."""
     global _held
     _held += 1
     try:
-        async with asyncio.timeout(HOLD_S):
-            await _released.wait()
-    except TimeoutError:
-        pass
+        while not _released.is_set():
+            await send({"type": "http.response.body", "body": b": hold\n\n", "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    await _released.wait()
     finally:
         _held -= 1
 
@@ -72,7 +75,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if asked.get("stream"):
         await send({"type": "http.response.body", "body": FIRST, "more_body": True})
         if b"hold" in body:
-            await _hold()
+            await _hold(send)
     last = REST if asked.get("stream") else WHOLE
     if scope["path"] == "/held":
         last = str(_held).encode()
