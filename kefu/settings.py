@@ -31,7 +31,8 @@ GC_THRESHOLDS = (10_000, 200, 1_000)
 # Apps -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
+    # For `runserver`; no role needs it, and it costs each of them 26 MB.
+    *([] if KEFU_ROLE else ["daphne"]),
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "kefu.apps.KefuAdminConfig",
@@ -153,15 +154,18 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
 # A subscriber that cannot reach the broker gives up at once: the row is there, a sweeper finds it.
+# Without `max_retries` kombu sleeps through six seconds, in the thread that writes messages.
 CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "max_retries": 0}
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS["socket_connect_timeout"] = 2
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "answer-unanswered": {
         "task": "ai_gateway.tasks.answer_unanswered",
-        "schedule": 3.0,
-        "options": {"expires": 3},
+        "schedule": 1.0,
+        "options": {"expires": 1},
     },
     "embed-articles": {
         "task": "ai_gateway.tasks.embed_articles",
@@ -400,6 +404,8 @@ AI_BACKENDS = {
 }
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
 COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
+# Whether web and gateway speak for what no worker answered in time.
+AI_STANDBY = env.bool("AI_STANDBY", default=True)
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------
