@@ -56,13 +56,17 @@ class Listing:
         """Of a URL's parameters; what cannot be read is as if it were not there."""
         bucket = query.get("bucket", "")
         bucket = bucket if bucket in BUCKETS else MINE
-        sort = query.get("sort", "")
         status = query.get("status", "")
+        status = status if status in Conversation.Status.values else ""
+        sort = query.get("sort", "")
+        sort = sort if sort in SORTS else default_sort(bucket)
+        if status == Conversation.Status.RESOLVED and sort == "waiting":
+            sort = "activity"  # nobody waits there
         return cls(
             bucket=bucket,
-            sort=sort if sort in SORTS else default_sort(bucket),
+            sort=sort,
             unread=query.get("unread") == "1",
-            status=status if status in Conversation.Status.values else "",
+            status=status,
             before=query.get("before", ""),
         )
 
