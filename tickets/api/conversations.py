@@ -159,7 +159,7 @@ class ConversationViews(ApiViewSet):
 
     @extend_schema(request=NewMessage, responses={201: shapes.MessageShape})
     def create_message(self, request: Request, id: str) -> Response:
-        conversation = self.get_conversation(id)
+        conversation = lookups.visible(self.seen().select_related("inbox"), id)
         wanted = self.body(NewMessage)
         limit = MAX_NOTE if wanted["note"] else conversation.inbox.setting("text_limit")
         if len(wanted["text"]) > limit:

@@ -18,7 +18,7 @@ NO_STATISTICS = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0009_channels'),
+        ('tickets', '0011_message_trace'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
