@@ -18,7 +18,7 @@ def lock(conversation: Conversation) -> Conversation:
     """The row as it is now, held until the transaction ends: numbers are given under this lock."""
     return (
         Conversation.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("contact", "inbox__hours", "team", "assignee")
+        .select_related("contact", "inbox__hours", "team", "assignee", "reply_identity__inbox")
         .get(pk=conversation.pk)
     )
 
