@@ -29,11 +29,11 @@ install-tests: .venv/requirements-dev.done
 	@.ci/install-requirements requirements-dev.txt
 	@touch $@
 
-# T=tests/agents runs just those tests, without lint.
+# T=tests/agents runs just those tests, without lint and in one process.
 test: install-tests
 	@.ci/install-chromium
 	@$(if $(T),true,$(MAKE) --no-print-directory lint)
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m pytest $(if $(T),$(T),-n auto)
 
 lint: install-tests
 	$(BIN)/ruff check .

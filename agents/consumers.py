@@ -150,6 +150,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await in_thread(desk.take_over, user, frame, now=now)
             case frames.Copilot():
                 await in_thread(desk.ask_copilot, user, frame)
+            case frames.JudgeCopilot():
+                await in_thread(desk.judge_copilot, user, frame)
             case frames.Status():
                 await in_thread(desk.set_status, self.agent_id, frame, now=now)
 

@@ -20,7 +20,7 @@ from agents.models import Agent
 from tickets import bus, policy
 from tickets.envelopes import Author
 from tickets.errors import MovedOn, TicketsError
-from tickets.events import CopilotAsked, TypingStarted
+from tickets.events import CopilotAsked, CopilotJudged, TypingStarted
 from tickets.models import ContactIdentity, Conversation, Message, Team
 from tickets.payloads import iso, message_payload, messages_for_payload, user_name
 from tickets.policy import Principal
@@ -249,6 +249,13 @@ def ask_copilot(user: User, frame: frames.Copilot) -> None:
         language=frame.language,
     )
     bus.hint(asked)
+
+
+def judge_copilot(user: User, frame: frames.JudgeCopilot) -> None:
+    """The answer comes by a frame of its own, `copilot_judged`."""
+    _principal, conversation = _writable(user, frame.conversation)
+    told = (conversation.pk, user.pk, frame.client_id, frame.suggestion, frame.good)
+    bus.hint(CopilotJudged(*told))
 
 
 def take_over(user: User, frame: frames.TakeOver, *, now: datetime) -> None:

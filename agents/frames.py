@@ -92,11 +92,32 @@ class Copilot:
 
 
 @dataclass(frozen=True)
+class JudgeCopilot:
+    """👍 or 👎 of a suggestion; None takes it back."""
+
+    conversation: UUID
+    client_id: str
+    suggestion: UUID
+    good: bool | None
+
+
+@dataclass(frozen=True)
 class Ping:
     pass
 
 
-Frame = Subscribe | Unsubscribe | Write | Typing | Read | Status | TakeOver | Copilot | Ping
+Frame = (
+    Subscribe
+    | Unsubscribe
+    | Write
+    | Typing
+    | Read
+    | Status
+    | TakeOver
+    | Copilot
+    | JudgeCopilot
+    | Ping
+)
 Fields = dict[str, Any]
 
 
@@ -194,6 +215,16 @@ def _copilot(fields: Fields) -> Copilot:
     )
 
 
+def _judge_copilot(fields: Fields) -> JudgeCopilot:
+    suggestion = _optional_id(fields, "id")
+    if suggestion is None:
+        raise Invalid("id: the id of a suggestion is required")
+    if "good" not in fields:
+        raise Invalid("good: true, false or null is required")
+    good = None if fields["good"] is None else _flag(fields, "good", default=None)
+    return JudgeCopilot(_conversation(fields), _client_id(fields), suggestion, good)
+
+
 _READERS: dict[str, Callable[[Fields], Frame]] = {
     "subscribe": _subscribe,
     "unsubscribe": lambda fields: Unsubscribe(_conversation(fields)),
@@ -203,6 +234,7 @@ _READERS: dict[str, Callable[[Fields], Frame]] = {
     "status": _status,
     "take_over": lambda fields: TakeOver(_conversation(fields)),
     "copilot": _copilot,
+    "copilot_feedback": _judge_copilot,
     "ping": lambda fields: Ping(),
 }
 

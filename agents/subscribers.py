@@ -13,6 +13,7 @@ from tickets.events import (
     ConversationResolved,
     CopilotEnded,
     CopilotGrowing,
+    CopilotJudgeKept,
     MessageChanged,
     MessageReceived,
     ReadMoved,
@@ -76,7 +77,15 @@ def show_suggestion(hint: CopilotEnded) -> None:
     _tell_who_asked(hint, {"type": "copilot_end", **hint.suggestion})
 
 
-def _tell_who_asked(hint: CopilotGrowing | CopilotEnded, frame: dict[str, Any]) -> None:
+def show_judged(hint: CopilotJudgeKept) -> None:
+    frame = {"type": "copilot_judged", "id": str(hint.suggestion), "good": hint.good}
+    problem = None if hint.known else {"code": "not_found", "why": "id"}
+    _tell_who_asked(hint, {**frame, "problem": problem})
+
+
+def _tell_who_asked(
+    hint: CopilotGrowing | CopilotEnded | CopilotJudgeKept, frame: dict[str, Any]
+) -> None:
     """To the consoles of that agent, while they may see the conversation."""
     if found := _find(hint.conversation_id):
         public_id, place = found

@@ -15,13 +15,15 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from ai_gateway import copilot_prompts, database, gateway, policies, prompts, rules
+from ai_gateway import copilot_fields, copilot_prompts, database, gateway, policies, prompts, rules
+from ai_gateway.copilot_fields import Field
 from ai_gateway.copilot_prompts import DEEDS
-from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.errors import AllEndpointsFailed, EndpointError
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import Answer, EndpointConfig, Prompt, Tell
 from ai_gateway.services import endpoints
 from ai_gateway.terms import Terms
+from tickets.ids import uuid7
 from tickets.models import Conversation, Message
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ class Wish:
 class Material:
     """All that a suggestion is made of, read at one moment. `said`: there is something to read.
 
-    `by_rule` is what an answer rule would say, where no endpoint does.
+    `log` are the words of the conversation; `by_rule` is what an answer rule would say, where no
+    endpoint does.
     """
 
     wish: Wish
@@ -58,6 +61,7 @@ class Material:
     chain: tuple[EndpointConfig, ...]
     terms: Terms
     said: bool
+    log: str = ""
     by_rule: str = ""
 
 
@@ -81,6 +85,7 @@ class Suggestion:
     """What the agent is shown. `endpoint` is the slug that spoke, `rules`, or "" for nobody.
 
     With a problem the text is what there is all the same: a rule's answer, a beginning, nothing.
+    `id` names it for feedback; "" where no endpoint made it. `fields` are what `extract` found.
     """
 
     text: str = ""
@@ -88,6 +93,8 @@ class Suggestion:
     citations: tuple[Any, ...] = ()
     latency_ms: int = 0
     problem: Problem | None = None
+    id: str = ""
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,8 @@ def complaint(deed: str, draft: str, language: str) -> Complaint | None:
 def read(wish: Wish, *, now: datetime) -> Material:
     """From the rows, without notes and activities: what is internal stays so."""
     deed = DEEDS[wish.deed]
-    # A summary is for the agent, in the agent's language; all else as the contact writes.
-    own = get_language() if wish.deed == "summarise" else None
+    # What is for the agent is in the agent's language; all else as the contact writes.
+    own = get_language() if deed.for_agents else None
     language = wish.language or own or ""
     messages = _public_log(wish.conversation) if deed.reads_conversation else []
     text = copilot_prompts.text(deed, messages=messages, draft=wish.draft, language=language)
@@ -128,6 +135,7 @@ def read(wish: Wish, *, now: datetime) -> Material:
         chain=tuple(map(_for_agents, _chain())),
         terms=_terms(wish),
         said=bool(messages) or not deed.reads_conversation,
+        log="\n".join(map(prompts.text_of, messages)),
         by_rule=_by_rule(wish.conversation, messages, now) if wish.deed == "suggest" else "",
     )
 
@@ -157,11 +165,14 @@ async def _ask(material: Material, tell: Tell, attempts: list[Attempt]) -> Sugge
         slug, answer = await gateway.ask(call, material.chain)
     except AllEndpointsFailed as error:
         return _of_failure(material, call, error)
-    return _of_answer(slug, answer)
+    return _of_answer(material, slug, answer, attempts[-1])
 
 
-def _of_answer(slug: str, answer: Answer) -> Suggestion:
-    return Suggestion(answer.text.strip(), slug, answer.citations)
+def _of_answer(material: Material, slug: str, answer: Answer, attempt: Attempt) -> Suggestion:
+    attempt.suggestion = uuid7()
+    text = DEEDS[material.wish.deed].tidy(answer.text.strip())
+    fields = copilot_fields.read(text, material.log) if material.wish.deed == "extract" else ()
+    return Suggestion(text, slug, answer.citations, id=str(attempt.suggestion), fields=fields)
 
 
 def _of_failure(material: Material, call: gateway.Call, error: AllEndpointsFailed) -> Suggestion:
@@ -170,7 +181,7 @@ def _of_failure(material: Material, call: gateway.Call, error: AllEndpointsFaile
         return _without_endpoint(material, Problem("degraded", call.degraded_by))
     slug, last = error.failures[-1]
     detail = "; ".join(f"{name}: {_in_short(failure)}" for name, failure in error.failures)
-    if last.kind == ErrorKind.CONTENT_FILTER:
+    if last.kind.takes_back:
         return Suggestion(problem=Problem("refused", detail))
     if call.told:
         return Suggestion(call.told, slug, problem=Problem("interrupted", detail))

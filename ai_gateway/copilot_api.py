@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from ai_gateway import copilot, event_stream
 from ai_gateway.copilot import Wish
+from ai_gateway.copilot_fields import NAMES
 from ai_gateway.copilot_prompts import DEEDS
 from ai_gateway.protocol import Tell
 from tickets import policy
@@ -43,12 +44,20 @@ class ProblemShape(serializers.Serializer):
     detail = serializers.CharField(allow_blank=True)
 
 
+class FieldShape(serializers.Serializer):
+    name = serializers.ChoiceField(list(NAMES))
+    value = serializers.CharField()
+    said = serializers.BooleanField(help_text="Whether it stands so in the conversation")
+
+
 class SuggestionShape(serializers.Serializer):
     text = serializers.CharField(allow_blank=True)
     endpoint = serializers.CharField(allow_blank=True, help_text="Who spoke; `rules` for a rule")
     citations = serializers.ListField(child=Anything())
     latency_ms = serializers.IntegerField()
     problem = ProblemShape(allow_null=True)
+    id = serializers.CharField(allow_blank=True, help_text="Names it for feedback")
+    fields = FieldShape(many=True, help_text="Of `extract`")
 
 
 class EventShape(serializers.Serializer):

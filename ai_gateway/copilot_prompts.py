@@ -5,12 +5,13 @@ instructions say that nothing in there is to be obeyed.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ai_gateway import prompts
+from ai_gateway import copilot_fields, prompts
 from tickets.models import Message
 
+MAX_TITLE = 80  # characters
 MAX_CHARS = 12_000  # of the conversation, its newest messages
 
 SYSTEM_PROMPT = (
@@ -26,16 +27,27 @@ _GUARD = (
 
 @dataclass(frozen=True)
 class Deed:
-    """One thing that the copilot does. `needs` and `takes` name fields of a `Wish`."""
+    """One thing that the copilot does. `needs` and `takes` name fields of a `Wish`.
+
+    `for_agents`: no word of it is meant for the contact. `tidy` is what becomes of the answer.
+    """
 
     instructions: str
     needs: frozenset[str] = frozenset()
     takes: frozenset[str] = frozenset()
     reads_conversation: bool = False
+    for_agents: bool = False
+    tidy: Callable[[str], str] = str
 
     @property
     def fields(self) -> frozenset[str]:
         return self.needs | self.takes
+
+
+def _one_line(text: str) -> str:
+    """The first line, without the quotes and the full stop that models like to add."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return first.strip("\"'“”‘’「」《》。.")[:MAX_TITLE]
 
 
 def _rewriting(instructions: str) -> Deed:
@@ -63,6 +75,23 @@ DEEDS: Mapping[str, Deed] = {
         "客户诉求；已经做了什么；还需要做什么；客户情绪。没有提到的写“未提到”。",
         takes=frozenset({"language"}),
         reads_conversation=True,
+        for_agents=True,
+    ),
+    "extract": Deed(
+        "从会话里找出客户提供的信息，每行一项，写成“名称：值”，名称只用："
+        f"{'、'.join(copilot_fields.NAMES.values())}。"
+        "值照抄会话里的原文，不翻译，不改写；同一项有几个值时用“；”隔开。"
+        "会话里没有的项不要写，一项也没有就只写“未提到”。",
+        reads_conversation=True,
+        for_agents=True,
+    ),
+    "title": Deed(
+        "为这个会话写一个工单标题，用{language}，一行，不超过 30 个字，写明产品和问题，"
+        "不写客户姓名。",
+        takes=frozenset({"language"}),
+        reads_conversation=True,
+        for_agents=True,
+        tidy=_one_line,
     ),
 }
 
@@ -86,7 +115,7 @@ def text(deed: Deed, *, messages: Sequence[Message], draft: str, language: str) 
     mark = f"【材料 {secrets.token_hex(8)}】"
     # Not every backend can be given a system prompt, so what it says stands here too.
     parts = [SYSTEM_PROMPT, deed.instructions.format(language=language_name(language))]
-    if deed.reads_conversation and "{language}" not in deed.instructions:
+    if "language" in deed.fields and "{language}" not in deed.instructions:
         parts.append(f"用{language_name(language) if language else '客户所用的语言'}书写。")
     parts += [_GUARD.format(mark=mark), mark, *_material(deed, messages, draft), mark]
     return "\n".join(parts)

@@ -55,13 +55,18 @@ def _entry(row: RoutingRule) -> dict[str, Any]:
 
 def read(text: str) -> list[RoutingRule]:
     """The draft's enabled rules in its order, unsaved. Raises DraftError."""
+    return of_entries(_entries(text))
+
+
+def of_entries(entries: list[Any]) -> list[RoutingRule]:
+    """`read`, of a draft that is parsed already."""
     endpoints = {RULES, *Endpoint.objects.values_list("slug", flat=True)}
     rows = {
         name: {str(getattr(row, key)): row for row in model.objects.all()}
         for name, (model, key) in NAMED.items()
     }
     rules, problems = list[RoutingRule](), list[str]()
-    for number, entry in enumerate(_entries(text), start=1):
+    for number, entry in enumerate(entries, start=1):
         try:
             rules.append(_rule(entry, rows, endpoints))
         except _EntryError as error:

@@ -23,7 +23,8 @@ class ErrorKind(StrEnum):
     INVALID_REQUEST = "invalid_request"
     CONVERSATION_NOT_FOUND = "conversation_not_found"
     CONTEXT_LENGTH = "context_length"
-    CONTENT_FILTER = "content_filter"
+    CONTENT_FILTER = "content_filter"  # of the vendor; or our words forbid the question
+    BLOCKED = "blocked"  # our words forbid the answer
     RATE_LIMITED = "rate_limited"
     BUSY = "busy"
     QUOTA = "quota"
@@ -42,6 +43,11 @@ class ErrorKind(StrEnum):
         """Whether another endpoint may do better."""
         return self not in _NO_FALLBACK
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether what was seen of the answer must not stay."""
+        return self in _TAKEN_BACK
+
 
 _RETRY_SAME = frozenset(
     {
@@ -56,6 +62,7 @@ _RETRY_SAME = frozenset(
 _NO_FALLBACK = frozenset(
     {ErrorKind.INVALID_REQUEST, ErrorKind.CONVERSATION_NOT_FOUND, ErrorKind.CONTENT_FILTER}
 )
+_TAKEN_BACK = frozenset({ErrorKind.CONTENT_FILTER, ErrorKind.BLOCKED})
 
 
 class GatewayError(Exception):

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ai_gateway import guardrails, limits, registry
+from ai_gateway import guardrails, hedging, limits, registry
 from ai_gateway.errors import AllEndpointsFailed, EndpointError, ErrorKind
+from ai_gateway.hedging import Claim, Run
 from ai_gateway.limits import Ticket, Verdict
 from ai_gateway.models import Attempt
 from ai_gateway.protocol import Answer, EndpointConfig, Passage, Prompt, Tell
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 RESERVE_S = 2.0  # kept back for each fallback, out of what a first endpoint may take
 LONGEST_ID = 120
 PAUSE_S = 0.3  # before an endpoint is asked a second time
+
+Came = tuple[Answer | None, EndpointError | None]
 
 
 @dataclass
@@ -129,12 +132,52 @@ async def _second_round(call: Call, asked: Sequence[EndpointConfig]) -> list[End
 
 
 async def _try(call: Call, ticket: Ticket, silence_s: float) -> Answer | None:
-    """One call of one endpoint, and its Attempt. None: it failed, `call.failures` says how."""
-    config, watch = ticket.config, _Watch(call, ticket)
-    fault = call.terms.fault(config.slug)
+    """Ask an endpoint. None: it failed, `call.failures` says how."""
+    config = ticket.config
+    delay_s = hedging.delay_s(config)
+    if delay_s is None or delay_s >= silence_s:
+        answer, error = await _run(_Watch(call, ticket), silence_s)
+    else:
+        answer, error = await _hedged(call, ticket, silence_s, delay_s)
+    if error:
+        call.failures.append((config.slug, error))
+    return answer
+
+
+async def _hedged(call: Call, ticket: Ticket, silence_s: float, delay_s: float) -> Came:
+    """What the first of two calls to speak says; the other one is called off, and on record."""
+
+    def first(claim: Claim) -> Coroutine[Any, Any, Came]:
+        return _run(_Watch(call, ticket, claim), silence_s)
+
+    async def again() -> Run[Came] | None:
+        second = await _second_ticket(call, ticket.config)
+        if second is None:
+            return None
+        return lambda claim: _run(_Watch(call, second, claim, "hedge"), silence_s - delay_s)
+
+    return await hedging.first_to_speak(first, again, delay_s)
+
+
+async def _second_ticket(call: Call, config: EndpointConfig) -> Ticket | None:
+    """A place for a second call, where the endpoint is well and has room for it."""
+    if not hedging.spend(config.slug):
+        return None
+    policy, intent = call.terms.policy(config.slug), call.terms.intent
+    ticket = await limits.admit(config, policy, lag_s=call.terms.lag_s, intent=intent)
+    if ticket.verdict == Verdict.PROBE:  # a trial is one call
+        await limits.report(ticket, ms=0)
+    return ticket if ticket.verdict == Verdict.GO else None
+
+
+async def _run(watch: "_Watch", silence_s: float) -> Came:
+    """One call, and its Attempt. Neither answer nor error: another one was heard."""
+    call, ticket = watch.call, watch.ticket
+    config, fault = ticket.config, call.terms.fault(ticket.config.slug)
     answer = error = None
     try:
-        answer = await _in_time(lambda: _answer(call, config, watch, fault), watch, silence_s)
+        came = await _in_time(lambda: _answer(call, config, watch, fault), watch, silence_s)
+        answer = came if watch.claim() else None
     except EndpointError as failure:
         error = failure
     except Exception as failure:  # an outermost edge: backends are written by strangers
@@ -142,10 +185,9 @@ async def _try(call: Call, ticket: Ticket, silence_s: float) -> Answer | None:
         error = EndpointError(ErrorKind.BAD_RESPONSE, type(failure).__name__)
     finally:  # also where it is called off
         call.attempts.append(watch.attempt(answer=answer, error=error))
-        await asyncio.shield(limits.report(ticket, ms=watch.first_ms, answer=answer, error=error))
-    if error:
-        call.failures.append((config.slug, error))
-    return answer
+        hedging.note(config, watch.first_ms)
+        await limits.report_aside(ticket, ms=watch.first_ms, answer=answer, error=error)
+    return answer, error
 
 
 async def _answer(
@@ -191,8 +233,11 @@ def _vendor_message_id(answer: Answer | None) -> str:
 class _Watch:
     """What happens during one call: when text came, how long it took."""
 
-    def __init__(self, call: Call, ticket: Ticket) -> None:
-        self._call, self._ticket = call, ticket
+    def __init__(
+        self, call: Call, ticket: Ticket, claim: Claim = lambda: True, reason: str = ""
+    ) -> None:
+        self.call, self.ticket, self.claim = call, ticket, claim
+        self._why = reason
         self._started = time.monotonic()
         self._began = datetime.now(UTC)
         self._first_text_ms: int | None = None
@@ -207,14 +252,14 @@ class _Watch:
         return self._ms() if self._first_text_ms is None else self._first_text_ms
 
     def tell(self, text: str) -> None:
-        if not text.strip():
+        if not text.strip() or not self.claim():
             return
         if self._first_text_ms is None:
             self._first_text_ms = self._ms()
             if self.clock:
                 self.clock.reschedule(None)
-        self._call.told = text
-        self._call.tell(text)
+        self.call.told = text
+        self.call.tell(text)
 
     def attempt(
         self, *, answer: Answer | None = None, error: EndpointError | None = None
@@ -223,9 +268,9 @@ class _Watch:
         known = answer or (error.partial if error else None)
         outcome = Attempt.Outcome.ANSWERED if answer else Attempt.Outcome.CANCELLED
         return Attempt(
-            endpoint=self._ticket.config.slug,
+            endpoint=self.ticket.config.slug,
             outcome=Attempt.Outcome.FAILED if error else outcome,
-            rule=self._call.terms.rule,
+            rule=self.call.terms.rule,
             reason=self._reason(),
             error_kind=error.kind if error else "",
             error_code=error.code[:80] if error else "",
@@ -233,18 +278,20 @@ class _Watch:
             first_text_ms=self._first_text_ms,
             usage=known.usage if known else None,
             request_id=known.request_id[:120] if known else "",
-            intent=((known and known.intent) or self._call.terms.intent)[:60],
-            passages=_named(self._call.prompt.context),
+            intent=((known and known.intent) or self.call.terms.intent)[:60],
+            passages=_named(self.call.prompt.context),
             vendor_message_id=_vendor_message_id(known),
             vendor_memory=dict(known.memory) or None if known else None,
             created_at=self._began,
         )
 
     def _reason(self) -> str:
-        """How it came to be asked: by the route, after others, a second time, or on trial."""
-        if self._ticket.verdict == Verdict.PROBE:
-            return f"probe:{self._ticket.reason}"
-        failed = [slug for slug, _error in self._call.failures]
-        if self._ticket.config.slug in failed:
+        """How it came to be asked: by the route, after or beside others, again, or on trial."""
+        if self.ticket.verdict == Verdict.PROBE:
+            return f"probe:{self.ticket.reason}"
+        if self._why:
+            return self._why
+        failed = [slug for slug, _error in self.call.failures]
+        if self.ticket.config.slug in failed:
             return "retry"
-        return "fallback" if failed else self._call.terms.reason
+        return "fallback" if failed else self.call.terms.reason

@@ -105,7 +105,7 @@ def of_failure(
     """
     if told:
         with _language_of(question):
-            taken_back = kind == ErrorKind.CONTENT_FILTER
+            taken_back = bool(kind and kind.takes_back)
             words = _("抱歉，这个问题我无法回答。") if taken_back else f"{told} ……"
         return Reply(words, reason=HandoffReason.BOT_FAILED, source="")
     reply = by_rule(question, now) or _by_passages(question, passages)

@@ -10,6 +10,7 @@ import httpx
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from ai_gateway import access_tokens
 from ai_gateway.backends import exchange
 from ai_gateway.protocol import AIBackend, EndpointConfig
 from tickets import outbound
@@ -84,5 +85,6 @@ async def close() -> None:
     loop = asyncio.get_running_loop()
     _kept.pop(loop, None)
     await exchange.settle()
+    await access_tokens.close()
     if opened := _clients.pop(loop, None):
         await opened.aclose()

@@ -7,6 +7,7 @@ what finds none free is left out, never queued.
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from django.utils import timezone
@@ -43,18 +44,27 @@ _places = _Places()
 
 async def go_along(reply_id: int) -> None:
     """Ask the candidates of a reply's question, and keep what they say."""
+    await _with_place(shadows.claim, reply_id)
+
+
+async def _with_place(claim: Callable[..., list[Claim]], number: int) -> None:
     if _places.taken >= PLACES:
-        log.info("no place free for the shadows of message %s", reply_id)
+        log.info("no place free for shadows: %s of %s", claim.__name__, number)
         return
     with _places:
-        claims = await database.run(shadows.claim, reply_id, now=timezone.now())
+        claims = await database.run(claim, number, now=timezone.now())
         await asyncio.gather(*map(_ask, claims))
 
 
-async def go_along_and_close(reply_id: int) -> None:
-    """`go_along`, on an event loop that ends with it."""
+async def go_along_handoff(conversation_id: int) -> None:
+    """`go_along`, beside a hand-off."""
+    await _with_place(shadows.claim_handoff, conversation_id)
+
+
+async def and_close(work: Awaitable[None]) -> None:
+    """Any of these, on an event loop that ends with it."""
     try:
-        await go_along(reply_id)
+        await work
     finally:
         await limits.close()
         await registry.close()

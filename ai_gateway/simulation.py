@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from ai_gateway import routes, routing
 from ai_gateway.conditions import Facts, RuleBook
@@ -52,8 +54,14 @@ class Change:
     draft: Simulated
 
 
-def of_text(text: str, inbox: Inbox | None, now: datetime) -> Simulated:
-    """Where words of an unknown person would go, by the rules as they are."""
+def of_text(
+    text: str,
+    inbox: Inbox | None,
+    now: datetime,
+    *,
+    draft: Sequence[RoutingRule] | None = None,
+) -> Simulated:
+    """Where words of an unknown person would go, by the rules as they are or by a draft of all."""
     guess = intents.intent_of(text)
     facts = Facts(
         text=text,
@@ -62,12 +70,16 @@ def of_text(text: str, inbox: Inbox | None, now: datetime) -> Simulated:
         channel=inbox.type if inbox else "",
         inbox=inbox.key if inbox else "",
     )
-    return _Simulator(routing.current()).run(facts)
+    return _Simulator(routing.current() if draft is None else _book(draft)).run(facts)
+
+
+def _book(draft: Iterable[RoutingRule]) -> RuleBook:
+    return RuleBook(map(routing.compiled, draft))
 
 
 def compare(draft: Sequence[RoutingRule], facts: Iterable[Facts]) -> tuple[int, list[Change]]:
     """(how many were looked at, those that would go elsewhere) under a draft of all rules."""
-    now, then = _Simulator(routing.current()), _Simulator(RuleBook(map(routing.compiled, draft)))
+    now, then = _Simulator(routing.current()), _Simulator(_book(draft))
     changes, looked_at = list[Change](), 0
     for one in facts:
         looked_at += 1
@@ -75,6 +87,12 @@ def compare(draft: Sequence[RoutingRule], facts: Iterable[Facts]) -> tuple[int, 
         if change.now.goes_to() != change.draft.goes_to():
             changes.append(change)
     return looked_at, changes
+
+
+def yesterday(now: datetime) -> tuple[datetime, datetime]:
+    """From midnight to midnight, in the installation's time zone."""
+    today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=1), today
 
 
 def facts_between(since: datetime, until: datetime) -> list[Facts]:

@@ -1,5 +1,6 @@
 """The bot's work and the copilot's, off the queues."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,13 +8,16 @@ from asgiref.sync import async_to_sync
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
-from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing
+from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing, sweeping
 from ai_gateway.errors import EndpointError
 from ai_gateway.intents.current import warm_up
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.services import drills, feedback, threads
 from tickets.events import CopilotAsked
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(bind=True)
@@ -43,9 +47,19 @@ def suggest_to_agent(self: Any, asked: dict[str, Any]) -> None:
 def ask_shadows(self: Any, reply_id: int) -> None:
     """Ask the candidates beside a reply that was spoken; returns as `answer_messages` does."""
     if self.request.called_directly or self.request.is_eager:
-        async_to_sync(shadowing.go_along_and_close)(reply_id)
+        async_to_sync(shadowing.and_close)(shadowing.go_along(reply_id))
     else:
         loop.start(shadowing.go_along(reply_id), f"the shadows of message {reply_id}")
+
+
+@shared_task(bind=True)
+def ask_shadows_of_handoff(self: Any, conversation_id: int) -> None:
+    """Ask the candidates beside a hand-off; returns as `answer_messages` does."""
+    work = shadowing.go_along_handoff(conversation_id)
+    if self.request.called_directly or self.request.is_eager:
+        async_to_sync(shadowing.and_close)(work)
+    else:
+        loop.start(work, f"the shadows of a hand-off in {conversation_id}")
 
 
 @shared_task(autoretry_for=[EndpointError], retry_backoff=30, max_retries=4)
@@ -57,10 +71,18 @@ def tell_feedback(attempt_id: int) -> None:
         async_to_sync(feedback.tell_vendor_and_close)(attempt, endpoint)
 
 
+def tell_soon(attempt_id: int) -> None:
+    """Queue it. It is kept already; the vendor may miss it while there is no queue."""
+    try:
+        tell_feedback.delay(attempt_id)
+    except OperationalError:
+        log.warning("the vendor does not hear of call %s: no queue", attempt_id)
+
+
 @shared_task
 def answer_unanswered() -> None:
     """What no `ai` worker has answered in time, also when none lives."""
-    answering.answer_left_behind(timezone.now())
+    sweeping.answer_left_behind(timezone.now())
 
 
 @shared_task

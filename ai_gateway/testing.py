@@ -26,10 +26,11 @@ Respond = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 class FakeBackend:
     """Answers as its endpoint's options say: `say`, `fail` (an ErrorKind), `after_s`, `between_s`,
-    `wants_handoff`, `break_after` (characters, then `interrupted`), `crash`.
+    `wants_handoff`, `confidence`, `break_after` (characters, then `interrupted`), `crash`.
     """
 
     name: ClassVar[str] = "fake"
+    stateless: ClassVar[bool] = True
     required: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: EndpointConfig, client: httpx.AsyncClient) -> None:
@@ -48,7 +49,11 @@ class FakeBackend:
             await asyncio.sleep(options.get("between_s", 0))
             if end == options.get("break_after"):
                 raise EndpointError(ErrorKind.INTERRUPTED, "stream_interrupted")
-        return Answer(text=text, wants_handoff=options.get("wants_handoff", False))
+        return Answer(
+            text=text,
+            wants_handoff=options.get("wants_handoff", False),
+            confidence=options.get("confidence"),
+        )
 
 
 @asynccontextmanager

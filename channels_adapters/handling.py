@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from channels_adapters import registry
 from channels_adapters.protocol import Event, HttpAdapter
 from tickets.envelopes import ReplyTerms, Sender
 from tickets.models import Envelope, Inbox, Message
-from tickets.services import contacts, messages, windows
+from tickets.services import contacts, joining, messages, windows
 
 log = logging.getLogger(__name__)
 Status = Envelope.Status
@@ -88,8 +89,18 @@ def _message(inbox: Inbox, data: Mapping[str, Any]) -> Message | None:
     return Message.objects.filter(inbox=inbox, source_id=platform_id).first()
 
 
+def _started(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
+    """Somebody came in without a word, maybe with a token of ours from another channel."""
+    said = {name: str(event.data.get(name) or "") for name in ("name", "proof", "union_id")}
+    sender = replace(Sender(event.address, verified=True), **said)  # type: ignore[arg-type]
+    identity = contacts.identify(inbox, sender, now=now)
+    joining.note(identity, sender, now=now)
+    _opened(adapter, inbox, event, now)
+
+
 _SHARED: Mapping[str, Callable[[HttpAdapter, Inbox, Event, datetime], None]] = {
     "receipt": _receipt,
     "recall": _recall,
     "opened": _opened,
+    "started": _started,
 }

@@ -51,8 +51,9 @@ class Event:
 
     `source_id` makes a second delivery the same event. Kinds that all channels share:
     `receipt` (data: platform_id, status delivered|read|failed, code, detail), `recall`
-    (platform_id), `opened` (address, action: a window opens, as by a menu click). Others are
-    the adapter's own; one that nobody handles is only kept.
+    (platform_id), `opened` (address, action: a window opens, as by a menu click), `started`
+    (address, name, proof, union_id, action: somebody came in without a word). Others are the
+    adapter's own; one that nobody handles is only kept.
     """
 
     kind: str

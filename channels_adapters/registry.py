@@ -35,6 +35,14 @@ def has_adapter(channel: str) -> bool:
     return channel in settings.CHANNEL_ADAPTERS or channel in _of_strangers()
 
 
+def tells_profiles(channel: str) -> bool:
+    """Whether its platform says who somebody is."""
+    if not has_adapter(channel):
+        return False
+    own = getattr(adapter_class(channel), "profile_request", HttpAdapter.profile_request)
+    return own is not HttpAdapter.profile_request
+
+
 def account_of(inbox: Inbox) -> Account:
     return Account(
         inbox_id=inbox.pk,

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from channels_adapters import registry, tasks
+from channels_adapters import registry, tasks, typing
 from tickets import push, told
 from tickets.events import (
     ContactMerged,
@@ -21,7 +21,12 @@ from tickets.events import (
     TypingStarted,
 )
 from tickets.models import Conversation, Message
-from tickets.payloads import message_payload, messages_for_payload, visitor_conversation
+from tickets.payloads import (
+    for_visitor,
+    message_payload,
+    messages_for_payload,
+    visitor_conversation,
+)
 from tickets.services import conversations
 
 
@@ -44,6 +49,17 @@ def fetch_media(event: MessageReceived) -> None:
         tasks.fetch_media.delay(waiting)
 
 
+def fetch_profiles(event: MessageReceived) -> None:
+    """Queue the question who they are, where the platform answers it."""
+    unknown = [
+        one.message_id
+        for one in told.of(event)
+        if registry.tells_profiles(one.payload["inbox"]["channel"])
+    ]
+    if unknown:
+        tasks.fetch_profiles.delay(unknown)
+
+
 def show_received(event: MessageReceived) -> None:
     """The visitor's other sockets; the one that sent it leaves its own out."""
     _show(event)
@@ -62,7 +78,7 @@ def _show(event: MessageReceived | ReplyPosted) -> None:
 
 
 def _frame(one: told.Told) -> dict[str, Any]:
-    return {"type": "message", "message": one.payload, "skipped": one.skipped}
+    return {"type": "message", "message": for_visitor(one.payload), "skipped": one.skipped}
 
 
 def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:
@@ -77,7 +93,7 @@ def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any
             message.conversation.contact_id,
             {
                 "type": "message",
-                "message": message_payload(message),
+                "message": for_visitor(message_payload(message)),
                 "skipped": list(range(message.previous + 1, message.seq)),
             },
         )
@@ -113,6 +129,11 @@ def status_frame(conversation: Conversation) -> dict[str, Any]:
 def show_typing(hint: TypingStarted) -> None:
     if not hint.by_contact:
         push.to_visitor(hint.contact_id, {"type": "typing", "on": hint.on})
+
+
+def show_typing_on_platform(hint: TypingStarted) -> None:
+    if hint.on and not hint.by_contact and typing.is_due(hint.conversation_id):
+        tasks.show_typing.apply_async([hint.conversation_id], expires=typing.AGAIN_S)
 
 
 def show_growing(hint: ReplyGrowing) -> None:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.utils import timezone
 
-from channels_adapters import delivery, fetching, handling, line, registry
+from channels_adapters import delivery, fetching, handling, line, profiles, registry, typing
 from channels_adapters.models import Delivery, PullCursor
 from channels_adapters.wecom_kf import pulling, sessions, welcome
-from tickets.models import Envelope, Inbox, Message
+from tickets.models import ContactIdentity, Envelope, Inbox, Message
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,25 @@ def fetch_media(message_ids: list[int]) -> None:
     """The files of these messages, from their platforms to us."""
     for message in Message.objects.filter(pk__in=message_ids).select_related("inbox", "identity"):
         fetching.fetch(message, now=timezone.now())
+
+
+@shared_task
+def fetch_profiles(message_ids: list[int]) -> None:
+    """Who wrote these messages, as their platforms know them."""
+    writers = ContactIdentity.objects.filter(pk__in=_writers(message_ids))
+    for identity in writers.select_related("inbox", "contact"):
+        profiles.fetch(identity, now=timezone.now())
+
+
+@shared_task
+def show_typing(conversation_id: int) -> None:
+    """Somebody of us types: said on the platform too, where it shows that."""
+    typing.show(conversation_id)
+
+
+def _writers(message_ids: list[int]) -> set[int]:
+    found = Message.objects.filter(pk__in=message_ids).values_list("identity", flat=True)
+    return {pk for pk in found if pk}
 
 
 # Platforms that only give notice --------------------------------------------------------------

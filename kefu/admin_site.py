@@ -17,7 +17,14 @@ from tickets import policy
 
 # The groups of the menu and what stands in them, as app_model; what is not there is left out.
 NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
-    (_("渠道与接入"), [("tickets_inbox", "hub"), ("tickets_envelope", "mail")]),
+    (
+        _("渠道与接入"),
+        [
+            ("tickets_inbox", "hub"),
+            ("tickets_envelope", "mail"),
+            ("channels_adapters_delivery", "outbox"),
+        ],
+    ),
     (
         _("客服与权限"),
         [("auth_user", "person"), ("agents_agent", "support_agent"), ("tickets_team", "groups")],
@@ -44,7 +51,14 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
         ],
     ),
     (_("内容"), [("agents_quickreply", "bolt"), ("tickets_label", "label")]),
-    (_("集成"), [("tickets_apikey", "key")]),
+    (
+        _("集成"),
+        [
+            ("tickets_apikey", "key"),
+            ("tickets_webhook", "webhook"),
+            ("tickets_webhookdelivery", "outgoing_mail"),
+        ],
+    ),
     (
         _("数据与合规"),
         [
@@ -134,10 +148,12 @@ class KefuAdminSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Colours come from static/css/admin.css: a style element would need a weaker CSP."""
+        inside = self.has_permission(request)
         return {
             **super().each_context(request),
             "colors": {},
-            "running_drills": _running_drills() if self.has_permission(request) else [],
+            "running_drills": _running_drills() if inside else [],
+            "unhealthy_hooks": _unhealthy_hooks() if inside else [],
         }
 
 
@@ -145,3 +161,9 @@ def _running_drills() -> list[Any]:
     from ai_gateway.models import Drill  # app ready: unfold builds the site before the models
 
     return list(Drill.objects.running(timezone.now()).order_by("ends_at"))
+
+
+def _unhealthy_hooks() -> list[Any]:
+    from tickets.models import Webhook  # app ready: unfold builds the site before the models
+
+    return list(Webhook.objects.unhealthy_at(timezone.now()).order_by("failing_since"))

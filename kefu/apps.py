@@ -17,9 +17,12 @@ class KefuConfig(AppConfig):
             telemetry,
         )
         from kefu.flow import FLOW  # app ready: imports models
-        from tickets import bus
+        from kefu.hops import SOURCES
+        from tickets import bus, trace
 
         bus.connect(FLOW)
+        for source in SOURCES:
+            trace.add_source(source)
         telemetry.start()
         post_migrate.connect(_give_roles_their_permissions)
 

@@ -108,13 +108,17 @@ def _conversations() -> Metric:
 
 
 def _intake_lag() -> Metric:
-    oldest = Envelope.objects.filter(status=Envelope.Status.RECEIVED).aggregate(
-        at=Min("created_at")
+    family = GaugeMetricFamily(
+        "kefu_intake_lag_seconds", "Age of the oldest envelope not taken in yet", labels=["lane"]
     )
-    lag = (timezone.now() - oldest["at"]).total_seconds() if oldest["at"] else 0.0
-    return GaugeMetricFamily(
-        "kefu_intake_lag_seconds", "Age of the oldest envelope not taken in yet", value=lag
+    oldest = dict(
+        Envelope.objects.lying().order_by("lane").values_list("lane").annotate(Min("created_at"))
     )
+    now = timezone.now()
+    for lane in sorted({*range(settings.INTAKE_LANES), *oldest}):
+        since = oldest.get(lane)
+        family.add_metric([str(lane)], (now - since).total_seconds() if since else 0.0)
+    return family
 
 
 def _queue_lag() -> Metric:

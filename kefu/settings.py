@@ -31,7 +31,8 @@ GC_THRESHOLDS = (10_000, 200, 1_000)
 # Apps -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
+    # For `runserver`; no role needs it, and it costs each of them 26 MB.
+    *([] if KEFU_ROLE else ["daphne"]),
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "kefu.apps.KefuAdminConfig",
@@ -141,9 +142,11 @@ CELERY_TASK_ROUTES = {
     "tickets.tasks.drain_lane": {"queue": "intake"},
     "channels_adapters.tasks.handle_event": {"queue": "intake"},
     "tickets.tasks.index_messages": {"queue": "bulk"},
+    "tickets.tasks.forget_old_events": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},
     "ai_gateway.tasks.ask_shadows": {"queue": "ai"},
+    "ai_gateway.tasks.ask_shadows_of_handoff": {"queue": "ai"},
     "ai_gateway.tasks.tell_feedback": {"queue": "bulk"},
     "ai_gateway.tasks.embed_articles": {"queue": "bulk"},
     "channels_adapters.tasks.*": {"queue": "delivery"},
@@ -151,15 +154,18 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
 # A subscriber that cannot reach the broker gives up at once: the row is there, a sweeper finds it.
+# Without `max_retries` kombu sleeps through six seconds, in the thread that writes messages.
 CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "max_retries": 0}
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS["socket_connect_timeout"] = 2
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "answer-unanswered": {
         "task": "ai_gateway.tasks.answer_unanswered",
-        "schedule": 3.0,
-        "options": {"expires": 3},
+        "schedule": 1.0,
+        "options": {"expires": 1},
     },
     "embed-articles": {
         "task": "ai_gateway.tasks.embed_articles",
@@ -211,6 +217,26 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 900},
     },
+    "forget-envelopes": {
+        "task": "tickets.tasks.forget_envelopes",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "sweep-online": {
+        "task": "tickets.tasks.sweep_online",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "follow-hooks": {
+        "task": "tickets.tasks.follow_hooks",
+        "schedule": 1.0,
+        "options": {"expires": 1},
+    },
+    "forget-old-events": {
+        "task": "tickets.tasks.forget_old_events",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "wake-snoozed": {
         "task": "tickets.tasks.wake_snoozed",
         "schedule": 1.0,
@@ -234,6 +260,8 @@ STORAGES = {
 # Links to files may go to a host of their own that leads here, so that no file shares our origin.
 FILES_URL = env.str("MEDIA_URL", default=PUBLIC_URL).rstrip("/")
 ATTACHMENT_URL_TTL_S = env.int("ATTACHMENT_URL_TTL_S", default=3600)
+FEED_KEPT_DAYS = env.int("FEED_KEPT_DAYS", default=30)  # events, and what became of deliveries
+WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)  # for one attempt, all of it
 ATTACHMENT_MAX_BYTES = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
@@ -372,6 +400,9 @@ CHANNEL_ADAPTERS: dict[str, str] = {
     "wecom": "channels_adapters.wecom.adapter.WeCom",
     "wecom_kf": "channels_adapters.wecom_kf.adapter.WeComKf",
 }
+# Small hashes of who is online; 64 visitors in each are kept in the fewest bytes.
+ONLINE_BUCKETS = env.int("ONLINE_BUCKETS", default=1024)
+PHONE_REGION = env.str("PHONE_REGION", default="CN")  # of numbers without a country code
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {
     "coze": "ai_gateway.backends.coze.Coze",
@@ -381,6 +412,8 @@ AI_BACKENDS = {
 }
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
 COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
+# Whether web and gateway speak for what no worker answered in time.
+AI_STANDBY = env.bool("AI_STANDBY", default=True)
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------

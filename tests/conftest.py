@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import factories
 from tests.browser.site import Site
@@ -13,11 +15,29 @@ from tests.fakes.openai_server import FakeOpenAI, say
 from tests.gates import forget_endpoints, forget_rows
 from tickets.models import Conversation, Inbox, Team
 
+LONGEST_ID = 60  # characters of a parameter that stand in the name of its test
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browsers last: their driver keeps an event loop running in the thread of the tests."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long words, as tokens made at import, by number: all workers must name a test alike."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_are_found_once() -> Iterator[None]:
+    """Each test client makes a WhiteNoise, which would look through hundreds of files again."""
+    first: dict[str, Any] = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def find_once(self: WhiteNoiseMiddleware) -> None:
+        if not first:
+            find(self)
+            first.update(self.files)
+        self.files.update(first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """What the AI gateway keeps from one question to the next, and so from one test to the next."""
 
+from functools import cache
+
 import redis
 from django.conf import settings
 
@@ -10,9 +12,15 @@ from ai_gateway.local_limits import LocalGate
 def forget_endpoints() -> None:
     """Every breaker closed, every meter at nothing, here and in Redis."""
     LocalGate.forget_all()
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        if known := list(client.scan_iter("kefu:ai:*", count=1000)):
-            client.delete(*known)
+    client = _client(settings.REDIS_URL)
+    if known := list(client.scan_iter("kefu:ai:*", count=1000)):
+        client.delete(*known)
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    """Kept, for each test asks it."""
+    return redis.Redis.from_url(url)
 
 
 def forget_rows() -> None:

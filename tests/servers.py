@@ -18,10 +18,17 @@ _servers: EmbeddedServers | None = None
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests() -> Iterator[None]:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """A wrapper, to be before pytest-django's own hook of that name, which reads the settings."""
-    _provide_servers()
+    if _runs_tests(early_config):
+        _provide_servers()
     return (yield)
+
+
+def _runs_tests(config: pytest.Config) -> bool:
+    """False in a process that hands the tests out: its workers have servers of their own."""
+    hands_out = getattr(config.known_args_namespace, "numprocesses", None)  # of pytest-xdist
+    return "PYTEST_XDIST_WORKER" in os.environ or not hands_out
 
 
 def pytest_unconfigure() -> None:

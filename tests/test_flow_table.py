@@ -8,9 +8,11 @@ from tickets import events
 # Nobody needs to be woken: why.
 UNHEARD = {
     events.ConversationAssigned: "ConversationChanged, told with it, moves every screen",
+    events.ContactsAdded: "the change feed alone tells it on",
     events.ContactChanged: "screens read the contact when they open it",
     events.MessageDelivered: "MessageChanged, told with it, moves the ticks",
     events.TicketOpened: "tickets have no live page yet",
+    events.TicketChanged: "tickets have no live page yet",
 }
 LINES = 25
 

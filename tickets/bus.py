@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from tickets import feed
 from tickets.events import Event, Hint
 
 log = logging.getLogger(__name__)
@@ -19,14 +20,17 @@ def connect(flow: Mapping[type, Sequence[Subscriber]]) -> None:
     _subscribers.update({event: tuple(subscribers) for event, subscribers in flow.items()})
 
 
-def publish(event: Event) -> None:
-    """Tell all who listen, once the open transaction commits.
+def publish(*events: Event) -> None:
+    """Note the events in the change feed now, and tell all who listen once the transaction commits.
 
-    A subscriber that fails is logged; it stops neither the others nor the caller.
+    Several are noted by one statement. A subscriber that fails is logged; it stops neither the
+    others nor the caller.
     """
-    for subscriber in _subscribers.get(type(event), ()):
-        # No functools.partial: a robust hook is logged by its __qualname__ (Django ticket 36487).
-        transaction.on_commit(_call(subscriber, event), robust=True)
+    feed.write(events)
+    for event in events:
+        for subscriber in _subscribers.get(type(event), ()):
+            # No functools.partial: a robust hook is logged by its __qualname__ (Django 36487).
+            transaction.on_commit(_call(subscriber, event), robust=True)
 
 
 def _call(subscriber: Subscriber, event: Event) -> Callable[[], None]:

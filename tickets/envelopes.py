@@ -117,6 +117,7 @@ class InboundMessage:
     media: tuple[Media, ...] = ()
     platform_id: str = ""
     terms: ReplyTerms | None = None
+    trace: str = ""
     raw: dict[str, Any] | None = None
 
     def meta(self) -> dict[str, Any] | None:

@@ -61,6 +61,12 @@ class InUse(TicketsError):
     code = "in_use"
 
 
+class FeedGone(TicketsError):
+    """What lies after a place in the change feed is not known any more, or never was."""
+
+    code = "gone"
+
+
 class AlreadyThere(TicketsError):
     """It has a name or address that another one has."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 
 class HandoffReason(StrEnum):
@@ -47,10 +48,14 @@ class EventArrived(Event):
 
 @dataclass(frozen=True)
 class MessageReceived(Event):
-    """Contacts' messages of one transaction, in the order in which they were written."""
+    """Contacts' messages of one transaction, in the order in which they were written.
+
+    `woken_ids`: those of the conversations that waited for the contact, or were put off.
+    """
 
     message_ids: tuple[int, ...]
     conversation_ids: tuple[int, ...]
+    woken_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class ReplyPosted(Event):
 
 @dataclass(frozen=True)
 class MessageChanged(Event):
-    """A message's delivery status changed."""
+    """A message's delivery status changed, or what agents think of it."""
 
     message_id: int
     conversation_id: int
@@ -97,11 +102,20 @@ class ConversationResolved(Event):
 
 @dataclass(frozen=True)
 class ConversationChanged(Event):
-    """Anything of it that lists and headers show; `left_…`: who had it before, team 0 is none."""
+    """Anything of it that lists and headers show; `left_…`: who had it before, team 0 is none.
+
+    `begun`: it is new, and was told of by nothing before.
+    """
 
     conversation_id: int
     left_team_id: int | None = None
     left_agent_id: int | None = None
+    begun: bool = False
+
+
+@dataclass(frozen=True)
+class ContactsAdded(Event):
+    contact_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -111,13 +125,22 @@ class ContactChanged(Event):
 
 @dataclass(frozen=True)
 class ContactMerged(Event):
-    """The contact's identities or conversations may be another contact's now."""
+    """The contact's identities or conversations may be another contact's now.
+
+    `joined`: another one has just come to stand for it.
+    """
 
     contact_id: int
+    joined: bool = False
 
 
 @dataclass(frozen=True)
 class TicketOpened(Event):
+    ticket_id: int
+
+
+@dataclass(frozen=True)
+class TicketChanged(Event):
     ticket_id: int
 
 
@@ -173,6 +196,29 @@ class CopilotGrowing(Hint):
     user_id: int
     client_id: str
     text: str
+
+
+@dataclass(frozen=True)
+class CopilotJudged(Hint):
+    """An agent's 👍 or 👎 of a suggestion; None takes it back."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    suggestion: UUID
+    good: bool | None
+
+
+@dataclass(frozen=True)
+class CopilotJudgeKept(Hint):
+    """What became of a CopilotJudged; `known` False: there is no such suggestion."""
+
+    conversation_id: int
+    user_id: int
+    client_id: str
+    suggestion: UUID
+    good: bool | None
+    known: bool
 
 
 @dataclass(frozen=True)

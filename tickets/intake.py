@@ -10,7 +10,7 @@ different lanes side by side. An address is in one lane, so what a person says s
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,12 +30,13 @@ from tickets.envelopes import (
 )
 from tickets.events import EventArrived, MessageArrived
 from tickets.models import Envelope
-from tickets.services import conversations, windows
+from tickets.services import conversations, joining, windows
 from tickets.text import clean
 
 log = logging.getLogger(__name__)
 
 BATCH = 100  # envelopes a transaction
+FORGOTTEN_TOGETHER = 2_000
 _LOCKS = 0x6B66  # our space of advisory locks: "kf"
 
 
@@ -214,8 +215,9 @@ def _open_batch(lane: int, now: datetime) -> int:
 
 
 def _open(batch: Sequence[Envelope], now: datetime) -> None:
-    inbound = [from_payload(envelope.payload) for envelope in batch]
+    inbound = [replace(from_payload(one.payload), trace=one.trace) for one in batch]
     with tracing.following(batch[0].trace or tracing.current()):
+        joining.join(inbound, now=now)
         results = conversations.receive(inbound, now=now)
     _open_windows(inbound, results, now)
     for envelope, received in zip(batch, results, strict=True):
@@ -235,6 +237,18 @@ def _open_alone(envelope: Envelope, now: datetime) -> None:
         envelope.status = Envelope.Status.FAILED
         envelope.error = f"{type(error).__name__}: {error}"[:300]
         envelope.attempts += 1
+
+
+def forget(before: datetime) -> int:
+    """Delete what was dealt with and is older; how many. Failed ones wait for a person."""
+    removed = 0
+    while ids := list(
+        Envelope.objects.filter(status=Envelope.Status.DONE, created_at__lt=before)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:FORGOTTEN_TOGETHER]
+    ):
+        removed += Envelope.objects.filter(pk__in=ids).delete()[0]
+    return removed
 
 
 @transaction.atomic

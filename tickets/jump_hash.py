@@ -11,9 +11,15 @@ _MASK = (1 << 64) - 1
 
 def bucket(key: str, buckets: int) -> int:
     """0 … buckets - 1, the same in every process and release. ValueError for no bucket at all."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return bucket_of_number(int.from_bytes(digest, "big"), buckets)
+
+
+def bucket_of_number(number: int, buckets: int) -> int:
+    """The same of a key that is 64 evenly spread bits already."""
     if buckets < 1:
         raise ValueError("at least one bucket is needed")
-    state = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+    state = number
     chosen, jump = -1, 0
     while jump < buckets:
         chosen = jump

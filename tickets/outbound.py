@@ -21,6 +21,8 @@ import httpx
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from tickets.outbound_pool import Pool
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -176,21 +178,20 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _GuardedTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, limits: httpx.Limits) -> None:
-        super().__init__(limits=limits, trust_env=False)
-        # httpx has no parameter for the network backend of its pool; httpcore has.
-        self._pool._network_backend = GuardedBackend()
+    def __init__(self) -> None:
+        # httpx has no parameter for its pool, nor for the network backend of one.
+        ours: Any = Pool(httpx.create_ssl_context(trust_env=False), GuardedBackend())
+        self._pool = ours
 
 
-def async_client(*, max_connections: int | None = None) -> httpx.AsyncClient:
+def async_client() -> httpx.AsyncClient:
     """A client for addresses that somebody typed in; it belongs to one event loop.
 
     No proxies of the environment, no redirects, no compressed answers (a small body that
     grows without end). Raises AddressRefused from any request, beside httpx's own errors.
     """
-    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=100)
     return httpx.AsyncClient(
-        transport=_GuardedTransport(limits),
+        transport=_GuardedTransport(),
         trust_env=False,
         follow_redirects=False,
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},

@@ -10,7 +10,10 @@ from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
 from tickets import files
-from tickets.models import Attachment, Contact, Conversation, Inbox, Message
+from tickets.models import Attachment, Contact, Conversation, Inbox, Message, Ticket
+
+FOR_AGENTS = ("good",)
+"""Extras of a message that visitors are not told: what agents think of an answer of an AI."""
 
 PRIORITIES = {1: "low", 2: "normal", 3: "high", 4: "urgent"}
 
@@ -112,7 +115,7 @@ def message_status(message: Message) -> str:
 
 def message_extras(meta: dict[str, Any] | None) -> dict[str, Any]:
     """What only some messages have."""
-    names = ("buttons", "citations", "activity", "unsent")
+    names = ("buttons", "citations", "activity", "unsent", *FOR_AGENTS)
     return {name: meta[name] for name in names if name in meta} if meta else {}
 
 
@@ -136,6 +139,13 @@ def message_payload(message: Message) -> dict[str, Any]:
         "created_at": iso(message.created_at),
         **extras,
     }
+
+
+def for_visitor(payload: dict[str, Any]) -> dict[str, Any]:
+    """A message's object without what is for agents alone."""
+    if any(name in payload for name in FOR_AGENTS):
+        return {name: value for name, value in payload.items() if name not in FOR_AGENTS}
+    return payload
 
 
 def owner_payload(conversation: Conversation) -> OwnerPayload:
@@ -181,6 +191,47 @@ def contact_reference(contact: Contact) -> dict[str, str]:
     return {"id": str(contact.public_id), "name": contact.display_name}
 
 
+def contact_payload(contact: Contact) -> dict[str, Any]:
+    return {
+        "id": str(contact.public_id),
+        "name": contact.name,
+        "email": contact.email,
+        "phone": contact.phone,
+        "avatar": contact.avatar_url or None,
+        "language": contact.language,
+        "custom": contact.custom,
+        "blocked": contact.blocked_at is not None,
+        "merged_into": str(contact.merged_into.public_id) if contact.merged_into else None,
+        "created_at": iso(contact.created_at),
+        "updated_at": iso(contact.updated_at),
+    }
+
+
+def tickets_for_payload(tickets: QuerySet[Ticket]) -> QuerySet[Ticket]:
+    """With all that `ticket_payload` reads: two queries, however many tickets."""
+    return tickets.select_related("team", "owner", "contact").prefetch_related("conversations")
+
+
+def ticket_payload(ticket: Ticket) -> dict[str, Any]:
+    """A ticket of `tickets_for_payload`."""
+    return {
+        "id": str(ticket.public_id),
+        "number": ticket.pk,
+        "title": ticket.title,
+        "status": ticket.status,
+        "priority": PRIORITIES[ticket.priority],
+        "type": ticket.type,
+        "team": ticket.team.slug if ticket.team else None,
+        "owner": ticket.owner.username if ticket.owner else None,
+        "contact": str(ticket.contact.public_id) if ticket.contact else None,
+        "conversations": sorted(str(c.public_id) for c in ticket.conversations.all()),
+        "custom": ticket.custom,
+        "sla": [],
+        "created_at": iso(ticket.created_at),
+        "updated_at": iso(ticket.updated_at),
+    }
+
+
 def visitor_conversation(conversation: Conversation) -> dict[str, Any]:
     """What a visitor is told of their conversation: no team, no labels, no numbers of ours."""
     return {
@@ -198,5 +249,5 @@ def visitor_messages(messages: Iterable[Message]) -> tuple[list[dict[str, Any]],
         if message.kind == Message.Kind.NOTE:
             skipped.append(message.seq)
         else:
-            shown.append(message_payload(message))
+            shown.append(for_visitor(message_payload(message)))
     return shown, skipped

@@ -13,7 +13,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from ai_gateway import registry
+from ai_gateway import health_words, registry
 from ai_gateway.admin.fields import LinesField
 from ai_gateway.models import Endpoint
 from ai_gateway.services import endpoints
@@ -25,7 +25,7 @@ class EndpointForm(forms.ModelForm):
     """The key goes in and never comes out: an empty field leaves the stored one as it is."""
 
     backend = forms.ChoiceField(label=_("类型"), widget=UnfoldAdminSelectWidget())
-    api_key = forms.CharField(label=_("密钥"), required=False, max_length=500)
+    api_key = forms.CharField(label=_("密钥"), required=False, max_length=4000)
     clear_key = forms.MultipleChoiceField(
         label=_("清除已保存的密钥"),
         required=False,
@@ -101,8 +101,7 @@ class EndpointAdmin(KefuAdmin):
     def shows_state(self, endpoint: Endpoint) -> str:
         if lacks := registry.missing(endpoint.config()):
             return str(_("未配置：缺少 %(what)s")) % {"what": ", ".join(lacks)}
-        detail = f" ({endpoint.health_detail})" if endpoint.health_detail else ""
-        return f"{endpoint.get_health_display()}{detail}"
+        return health_words.state_of(endpoint)
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         endpoints.save(obj)

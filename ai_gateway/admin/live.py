@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
-from ai_gateway import health, policies, registry
+from ai_gateway import health, health_words, policies, registry
 from ai_gateway.admin.fields import endpoint_choices
 from ai_gateway.models import Attempt, Drill, Endpoint
 from ai_gateway.services import drills
@@ -169,6 +169,7 @@ def _endpoint_rows(
             "missing": registry.missing(row.config()),
             "policy": standing[row.slug].name if row.slug in standing else None,
             "figures": figures.get(row.slug),
+            "ill": health_words.state_of(row) if row.health == Endpoint.Health.FAILING else "",
         }
         for row in rows
     ]

@@ -1,25 +1,28 @@
 """影子接口 and 影子回答: what a candidate would have said, beside what was said."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Avg, Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from ai_gateway import recent
 from ai_gateway.models import Endpoint, Shadow, ShadowAnswer
-from ai_gateway.services import shadows
+from ai_gateway.services import shadow_reports, shadows
 from tickets.admin.base import KefuAdmin, ReadOnlyAdmin
 
 SHOWN = 400  # characters of a text in the table
+DAYS = (1, 7, 30)
 VOTES = {"good": True, "bad": False, "none": None}
 
 
@@ -56,12 +59,6 @@ class ShadowForm(forms.ModelForm):
         self.fields["live_endpoint"].choices = [("", _("任何接口")), *((s, s) for s in live)]  # type: ignore[attr-defined]
         self.fields["candidate"].choices = [(s, s) for s in others]  # type: ignore[attr-defined]
 
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if values.get("candidate") and values["candidate"] == values.get("live_endpoint"):
-            self.add_error("candidate", _("影子接口不能就是线上接口"))
-        return values
-
 
 @admin.register(Shadow)
 class ShadowAdmin(KefuAdmin):
@@ -81,6 +78,47 @@ class ShadowAdmin(KefuAdmin):
     list_filter = ("enabled", "candidate")
     search_fields = ("name", "candidate", "live_endpoint")
     ordering = ("name",)
+    actions_detail = ("report",)
+
+    @action(description=_("对照与放量"), url_path="report", icon="stairs", permissions=["view"])
+    def report(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The table, and the next or former share by a button."""
+        shadow = get_object_or_404(Shadow, pk=object_id)
+        if request.method == "POST":
+            return self._step(request, shadow)
+        days = next((n for n in DAYS if str(n) == request.GET.get("days")), DAYS[1])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("对照与放量"),
+            "opts": self.opts,
+            "original": shadow,
+            "shadow": shadow,
+            "rows": shadow_reports.report(shadow, timezone.now() - timedelta(days=days)),
+            "days": days,
+            "all_days": DAYS,
+            "share": f"{shadow.share:.0%}",
+            "up": _percent(shadows.step_up(shadow.share)),
+            "down": _percent(shadows.step_down(shadow.share)),
+            "may_step": self.has_change_permission(request, shadow),
+        }
+        return render(request, "admin/shadow_report.html", context)
+
+    def _step(self, request: HttpRequest, shadow: Shadow) -> HttpResponse:
+        if not self.has_change_permission(request, shadow):
+            return HttpResponse(status=403)
+        before = shadow.share
+        steps = {"up": shadows.step_up, "down": shadows.step_down}
+        step = steps.get(request.POST.get("step", ""))
+        share = step(before) if step else None
+        if share is None:
+            return HttpResponse(status=400)
+        shadows.set_share(shadow, share)
+        diff = {"share": [str(before), str(share)]}
+        self.log_change(request, shadow, [{"changed": {"fields": ["share"]}}, {"diff": diff}])
+        told = _("流量比例：%(before)s → %(after)s")
+        values = {"before": f"{before:.0%}", "after": f"{share:.0%}"}
+        self.message_user(request, told % values, messages.SUCCESS)
+        return redirect("admin:ai_gateway_shadow_report", shadow.pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
@@ -139,7 +177,7 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
         "created_at",
     )
     list_select_related = ("shadow", "message")
-    list_filter = ("shadow", "vote", "error_kind", "live_endpoint")
+    list_filter = ("shadow", "vote", "handed_off", "wants_handoff", "error_kind", "live_endpoint")
     search_fields = ("live_text", "text")
     ordering = ("-pk",)
     fields = (
@@ -156,6 +194,9 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
         "cost",
         "error_kind",
         "similarity",
+        "handed_off",
+        "wants_handoff",
+        "confidence",
         "vote",
         "created_at",
     )
@@ -202,7 +243,8 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
     @display(description=_("耗时：线上 → 影子"))
     def shows_latency(self, row: ShadowAnswer) -> str:
         mine = "…" if row.latency_ms is None else row.latency_ms
-        return f"{row.live_latency_ms} → {mine} ms"
+        live = "—" if row.live_latency_ms is None else row.live_latency_ms
+        return f"{live} → {mine} ms"
 
     @display(description=_("费用：线上 → 影子"))
     def shows_cost(self, row: ShadowAnswer) -> str:
@@ -237,6 +279,10 @@ class ShadowAnswerAdmin(ReadOnlyAdmin):
                 for word, icon, value, title in buttons
             ),
         )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def _cut(text: str) -> str:

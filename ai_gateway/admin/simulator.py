@@ -1,6 +1,5 @@
 """路由模拟: where words would go, and what a draft of the rules would change. Stores nothing."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -64,13 +63,8 @@ def page(admin: KefuAdmin, request: HttpRequest) -> HttpResponse:
         context["told"] = simulation.of_text(values["text"], values["inbox"], timezone.now())
     if many.is_bound and many.is_valid():
         context["looked_at"], context["changes"] = simulation.compare(
-            many.cleaned_data["draft"], simulation.facts_between(*_yesterday())
+            many.cleaned_data["draft"],
+            simulation.facts_between(*simulation.yesterday(timezone.now())),
         )
         context["most"] = simulation.MOST
     return render(request, "admin/simulate_routing.html", context)
-
-
-def _yesterday() -> tuple[datetime, datetime]:
-    """From midnight to midnight, in the installation's time zone."""
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=1), today

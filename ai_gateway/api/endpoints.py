@@ -38,7 +38,7 @@ class EndpointPatch(StrictSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        max_length=500,
+        max_length=4000,
         help_text="Shown as …1234, which sent back changes nothing; null or empty: removed",
     )
     model = TypedCharField(required=False, allow_blank=True, max_length=120)

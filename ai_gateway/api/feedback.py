@@ -1,11 +1,10 @@
 """`conversations/{id}/messages/{id}/feedback/`: 👍 or 👎 for an answer of an AI endpoint."""
 
-import logging
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from kombu.exceptions import OperationalError
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,8 +16,7 @@ from tickets.api import lookups
 from tickets.api.base import ApiView
 from tickets.api.errors import Conflict
 from tickets.api.fields import StrictBooleanField, StrictSerializer
-
-log = logging.getLogger(__name__)
+from tickets.ids import parse_public_id
 
 
 class FeedbackBody(StrictSerializer):
@@ -28,6 +26,24 @@ class FeedbackBody(StrictSerializer):
 class FeedbackShape(serializers.Serializer):
     good = serializers.BooleanField(allow_null=True)
     endpoint = serializers.CharField(help_text="Whose answer it is")
+
+
+class SuggestionFeedbackView(ApiView):
+    """`conversations/{id}/copilot/{suggestion}/feedback/`: the same of a suggestion."""
+
+    @extend_schema(request=FeedbackBody, responses={200: FeedbackShape})
+    def post(self, request: Request, id: str, suggestion: str) -> Response:
+        conversation = lookups.visible(policy.conversations(self.principal), id)
+        wanted: dict[str, Any] = self.body(FeedbackBody)
+        public_id = parse_public_id(suggestion)
+        try:
+            if public_id is None:
+                raise NotAnAnswer(suggestion)
+            attempt = feedback.give_on_suggestion(conversation.pk, public_id, wanted["good"])
+        except NotAnAnswer as error:
+            raise NotFound() from error
+        tasks.tell_soon(attempt.pk)
+        return Response({"good": attempt.good, "endpoint": attempt.endpoint})
 
 
 class FeedbackView(ApiView):
@@ -43,13 +59,5 @@ class FeedbackView(ApiView):
             attempt = feedback.give(reply, wanted["good"])
         except NotAnAnswer as error:
             raise Conflict("not_an_answer", str(error)) from error
-        _tell_vendor(attempt.pk)
+        tasks.tell_soon(attempt.pk)
         return Response({"good": attempt.good, "endpoint": attempt.endpoint})
-
-
-def _tell_vendor(attempt_id: int) -> None:
-    """What people think is kept already; the vendor may miss it while there is no queue."""
-    try:
-        tasks.tell_feedback.delay(attempt_id)
-    except OperationalError:
-        log.warning("the vendor does not hear of call %s: no queue", attempt_id)

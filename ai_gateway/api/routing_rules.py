@@ -1,21 +1,19 @@
-"""Routing rules: which endpoint is asked when, and what a rule would do."""
+"""Routing rules: which endpoint is asked when."""
 
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ai_gateway import simulation
 from ai_gateway.models import Endpoint, RoutingRule
 from ai_gateway.models.routing_rule import RULES
 from ai_gateway.services import configuring
 from tickets.api import lookups
-from tickets.api.base import ApiView, ApiViewSet
+from tickets.api.base import ApiViewSet
 from tickets.api.fields import (
     IdField,
     ObjectField,
@@ -23,7 +21,6 @@ from tickets.api.fields import (
     StrictBooleanField,
     StrictIntegerField,
     StrictSerializer,
-    TextField,
     TypedCharField,
 )
 from tickets.api.paging import NEWEST_FIRST
@@ -164,37 +161,12 @@ def _store(rule: RoutingRule, wanted: dict[str, Any]) -> dict[str, Any]:
     return rule_row(configuring.store(rule))
 
 
-def require_endpoints(attr: str, named: Any) -> None:
-    """Raise ValidationError naming the attribute, unless all of these are endpoints or `rules`."""
+def require_endpoints(attr: str, named: Any, *, rules: bool = True) -> None:
+    """Raise ValidationError naming the attribute, unless all of these are endpoints.
+
+    `rules`: the rule engine will do, too.
+    """
     slugs = {named} if isinstance(named, str) else set(named)
     known = set(Endpoint.objects.filter(slug__in=slugs).values_list("slug", flat=True))
-    if unknown := sorted(slugs - known - {RULES}):
+    if unknown := sorted(slugs - known - ({RULES} if rules else set())):
         raise lookups.unknown(attr, unknown[0])
-
-
-class SimulateBody(StrictSerializer):
-    text = TextField(max_length=4000)
-    inbox = IdField(required=False, allow_null=True)
-
-
-class SimulatedShape(serializers.Serializer):
-    rule = serializers.CharField(allow_null=True)
-    endpoints = serializers.ListField(
-        child=serializers.CharField(), help_text="In the order of asking; rules: the rule engine"
-    )
-    team = serializers.CharField(allow_null=True)
-    intent = serializers.CharField(allow_null=True)
-    reason = serializers.CharField()
-
-
-class SimulateView(ApiView):
-    """ai/routing-rules/simulate/: where a text would go, and why. Nobody is asked."""
-
-    scope = "admin"
-
-    @extend_schema(request=SimulateBody, responses={200: SimulatedShape})
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        wanted = self.body(SimulateBody)
-        key = wanted.get("inbox")
-        inbox = lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None
-        return Response(simulation.of_text(wanted["text"], inbox, timezone.now()).row())

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import httpx
 
-from ai_gateway.backends import digest, exchange, http
+from ai_gateway.backends import coze_oauth, digest, exchange, http
 from ai_gateway.backends.coze_errors import classify
 from ai_gateway.backends.coze_reply import CozeReply
 from ai_gateway.errors import EndpointError, ErrorKind
@@ -30,8 +30,9 @@ class Coze:
 
     Options: `bot_id`, `workflow_id`, `app_id`, `mode` (`chat`, `workflow`, `chatflow`), `stream`
     (false: create, poll, list), `auto_save_history` (false: we send the history ourselves),
-    `custom_variables`, `parameters`, `query_input` (a workflow's input for the question), and
-    those of `reply` and `meaning`.
+    `custom_variables`, `parameters`, `query_input` (a workflow's input for the question),
+    `oauth_app_id`, `oauth_key_id`, `oauth_audience` (the key is then a private key; `coze_oauth`),
+    and those of `reply` and `meaning`.
     """
 
     name: ClassVar[str] = "coze"
@@ -41,6 +42,8 @@ class Coze:
         self._config, self._client = config, client
         options = config.options
         self._base = http.root(config.base_url or HOSTED, CHAT, CHATFLOW, RUN, RUN_STREAM)
+        self._auth = coze_oauth.of(config, client, self._base)
+        self._headers = {} if self._auth else http.bearer(config)
         self._mode = str(options.get("mode") or ("chat" if options.get("bot_id") else "workflow"))
         is_flow = self._mode == "chatflow"  # always streams, always keeps
         self._streams = is_flow or options.get("stream", True) is not False
@@ -147,7 +150,8 @@ class Coze:
             "GET",
             self._base + path,
             params=params,
-            headers=http.bearer(self._config),
+            headers=self._headers,
+            auth=self._auth,
             config=self._config,
         )
         return await exchange.ask(get, self._reply, lambda _text: None)
@@ -210,7 +214,8 @@ class Coze:
             self._base + path,
             json=body,
             params=params,
-            headers=http.bearer(self._config),
+            headers=self._headers,
+            auth=self._auth,
             config=self._config,
         )
 
@@ -234,7 +239,8 @@ class Coze:
             method,
             self._base + path,
             json=json,
-            headers=http.bearer(self._config),
+            headers=self._headers,
+            auth=self._auth,
             config=dataclasses.replace(self._config, timeout_s=exchange.STOP_S),
         ) as response:
             body = await http.document(response)

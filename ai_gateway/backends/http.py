@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json as codec
 import re
+import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -47,11 +49,22 @@ def translated() -> Iterator[None]:
     except AddressRefused as error:
         raise EndpointError(ErrorKind.NOT_CONFIGURED, "address_refused", str(error)) from error
     except (httpx.ConnectError, httpx.WriteError) as error:
-        raise EndpointError(ErrorKind.UPSTREAM, "connect", str(error)) from error
+        raise EndpointError(ErrorKind.UPSTREAM, _why_not_connected(error), str(error)) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EndpointError(ErrorKind.NOT_CONFIGURED, "bad_url", str(error)) from error
     except httpx.HTTPError as error:  # cut while reading, or not HTTP at all
         raise EndpointError(ErrorKind.INTERRUPTED, "stream_interrupted", str(error)) from error
+
+
+def _why_not_connected(error: BaseException | None) -> str:
+    """`tls`, `dns` or `connect`: by what stands behind it."""
+    while error:
+        if isinstance(error, ssl.SSLError):
+            return "tls"
+        if isinstance(error, socket.gaierror):
+            return "dns"
+        error = error.__cause__ or error.__context__
+    return "connect"
 
 
 @contextlib.asynccontextmanager
@@ -74,14 +87,18 @@ async def send(
     headers: Mapping[str, str],
     json: Any = None,
     params: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """The response, its body yet unread. The whole block has `config.timeout_s`."""
+    """The response, its body yet unread. The whole block has `config.timeout_s`.
+
+    `auth` signs requests that a header of the key alone does not.
+    """
     clocks = httpx.Timeout(IDLE_S, connect=CONNECT_S, pool=CONNECT_S)
     headers = {"Accept": "text/event-stream, application/json", **headers}
     async with deadline(config.timeout_s):
         with translated():
             async with client.stream(
-                method, url, json=json, params=params, headers=headers, timeout=clocks
+                method, url, json=json, params=params, headers=headers, timeout=clocks, auth=auth
             ) as response:
                 _refuse_detours(response)
                 yield response
@@ -95,9 +112,11 @@ def post(
     headers: Mapping[str, str],
     config: EndpointConfig,
     params: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
     """`send`, of the kind that asks for an answer."""
-    return send(client, "POST", url, config=config, headers=headers, json=json, params=params)
+    sent = {"headers": headers, "json": json, "params": params, "auth": auth}
+    return send(client, "POST", url, config=config, **sent)
 
 
 def _refuse_detours(response: httpx.Response) -> None:

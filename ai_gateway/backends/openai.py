@@ -55,6 +55,7 @@ class OpenAI:
     """
 
     name: ClassVar[str] = "openai"
+    stateless: ClassVar[bool] = True  # a second call at once doubles nothing (`hedging`)
     required: ClassVar[tuple[str, ...]] = ("base_url",)
 
     def __init__(self, config: EndpointConfig, client: httpx.AsyncClient) -> None:

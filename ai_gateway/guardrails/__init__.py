@@ -6,7 +6,8 @@
 
 Out: personal data by placeholders where the endpoint says so, sensitive words starred. Back:
 placeholders resolved, no active markup, sensitive words starred, handed off, or the whole of
-it refused (ErrorKind.CONTENT_FILTER: the rules speak).
+it refused: a question by ErrorKind.CONTENT_FILTER (nobody is asked, the rules speak), an answer by
+ErrorKind.BLOCKED (the next endpoint is asked).
 """
 
 from ai_gateway.guardrails.gate import Guarded, guarded

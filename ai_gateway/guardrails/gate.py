@@ -35,7 +35,7 @@ def guard(prompt: Prompt, words: Words, mask_personal_data: bool) -> "Guarded":
     turns = (turn.text for turn in prompt.history)
     masker = Masker(prompt.text, prompt.system, *turns, *messages.texts_of(given))
     question = words.judge(prompt.text, Direction.IN)
-    _refuse(question)
+    _refuse(question, ErrorKind.CONTENT_FILTER)
 
     def outgoing(text: str) -> str:
         return masker.mask(text) if mask_personal_data else text
@@ -75,7 +75,7 @@ class Guarded:
     def tell(self, tell: Tell) -> Tell:
         """Tells what may be seen of a growing text.
 
-        Raises EndpointError (CONTENT_FILTER) from within the backend once a list blocks it:
+        Raises EndpointError (BLOCKED) from within the backend once a list blocks it:
         nobody needs the rest.
         """
         scan = Scan(self._words, Direction.OUT)
@@ -83,15 +83,15 @@ class Guarded:
         def tell_guarded(text: str) -> None:
             shown = self._masker.unmask(markup.plain(text, growing=True), growing=True)
             verdict = scan.judge(shown)
-            _refuse(verdict)
+            _refuse(verdict, ErrorKind.BLOCKED)
             tell(verdict.text)
 
         return tell_guarded
 
     def answer(self, answer: Answer) -> Answer:
-        """The whole answer as it may be seen. Raises EndpointError (CONTENT_FILTER)."""
+        """The whole answer as it may be seen. Raises EndpointError (BLOCKED)."""
         verdict = self._judged(answer.text)
-        _refuse(verdict)
+        _refuse(verdict, ErrorKind.BLOCKED)
         suggested = [self._judged(text) for text in answer.suggested]
         return replace(
             answer,
@@ -124,6 +124,7 @@ class Guarded:
         return [self._resolved(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _refuse(verdict: Verdict) -> None:
+def _refuse(verdict: Verdict, kind: ErrorKind) -> None:
     if verdict.blocked:
-        raise EndpointError(ErrorKind.CONTENT_FILTER, "sensitive_word", verdict.blocked)
+        code = f"sensitive_word: {verdict.blocked}"
+        raise EndpointError(kind, code, verdict.blocked)

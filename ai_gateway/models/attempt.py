@@ -28,6 +28,7 @@ class Attempt(models.Model):
     tell how it came to be asked; of what was skipped, `reason` says why. `passages` are what the
     knowledge base gave along: [{"article", "title", "score"}]. `vendor_message_id` and
     `vendor_memory` name the answer towards its vendor; `good` is what people thought of it.
+    `suggestion` names a suggestion of the copilot towards whoever asked for it.
     """
 
     class Outcome(models.TextChoices):
@@ -67,6 +68,7 @@ class Attempt(models.Model):
     passages = models.JSONField(_("引用的片段"), null=True, blank=True)
     vendor_message_id = models.CharField(_("对方消息 ID"), max_length=120, blank=True)
     vendor_memory = models.JSONField(null=True, blank=True, editable=False)
+    suggestion = models.UUIDField(null=True, blank=True, editable=False)
     good = models.BooleanField(_("客服评价"), null=True, blank=True)
     created_at = models.DateTimeField(_("时间"))
 

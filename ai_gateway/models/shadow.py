@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Index, Q, UniqueConstraint
@@ -9,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ai_gateway.models.attempt import Attempt
 from tickets.models import Inbox, Message
+
+CONFIDENT = 0.7  # of 1, where an endpoint tells its confidence
 
 
 class ShadowQuerySet(models.QuerySet["Shadow"]):
@@ -58,12 +61,25 @@ class Shadow(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if self.candidate and self.candidate == self.live_endpoint:
+            raise ValidationError({"candidate": _("影子接口不能就是线上接口")})
+
+
+class ShadowAnswerQuerySet(models.QuerySet["ShadowAnswer"]):
+    def confident(self) -> Self:
+        """Answers that would have done without people, as far as the endpoint itself can tell."""
+        sure = Q(confidence=None) | Q(confidence__gte=CONFIDENT)
+        answered = self.filter(sure, error_kind="", wants_handoff=False, latency_ms__isnull=False)
+        return answered.exclude(text="")
+
 
 class ShadowAnswer(models.Model):
     """影子回答. Goes with the conversation that it belongs to.
 
     Written before the candidate is asked, so that it counts for the day's budget whatever
-    comes of it; `latency_ms` None: nothing came back yet. `similarity` is 0 to 1.
+    comes of it; `latency_ms` None: nothing came back yet. `similarity` is 0 to 1. `handed_off`:
+    the bot gave the question to people; without a `live_attempt` no endpoint had answered it.
     """
 
     shadow = models.ForeignKey(
@@ -91,8 +107,13 @@ class ShadowAnswer(models.Model):
     cost = models.FloatField(_("费用"), default=0)
     error_kind = models.CharField(_("错误"), max_length=24, blank=True)
     similarity = models.FloatField(_("相似度"), null=True, blank=True)
+    handed_off = models.BooleanField(_("线上转了人工"), default=False)
+    wants_handoff = models.BooleanField(_("影子要转人工"), default=False)
+    confidence = models.FloatField(_("影子把握"), null=True, blank=True)
     vote = models.BooleanField(_("评价"), null=True, blank=True)
     created_at = models.DateTimeField(_("时间"))
+
+    objects = ShadowAnswerQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("影子回答")

@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from ai_gateway import recent, registry
-from ai_gateway.errors import UnknownEndpoint
+from ai_gateway.errors import ErrorKind, UnknownEndpoint
+from ai_gateway.kept import Kept
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import EndpointConfig
 from tickets import metrics
@@ -37,6 +38,19 @@ def chain_of(slugs: Sequence[str]) -> list[EndpointConfig]:
 def enabled() -> dict[str, Endpoint]:
     """Slug -> endpoint."""
     return {row.slug: row for row in Endpoint.objects.enabled()}
+
+
+_enabled = Kept(Endpoint, enabled)
+
+
+def current() -> Mapping[str, Endpoint]:
+    """As `enabled`, read anew only after a change. The rows are everybody's: not to be changed."""
+    return _enabled.current()
+
+
+def defaults_among(rows: Mapping[str, Endpoint]) -> list[str]:
+    """Where questions go that no rule sends anywhere; empty: to the rule engine."""
+    return [slug for slug, row in rows.items() if row.default]
 
 
 def chain_among(rows: Mapping[str, Endpoint], slugs: Sequence[str]) -> list[EndpointConfig]:
@@ -87,7 +101,12 @@ def keep_attempts(attempts: Iterable[Attempt], *, now: datetime) -> None:
         metrics.ai_requests.labels(attempt.endpoint, attempt.outcome).inc()
         metrics.ai_latency.labels(attempt.endpoint).observe(attempt.latency_ms / 1000)
     told = (Attempt.Outcome.ANSWERED, Attempt.Outcome.FAILED)
-    latest = {a.endpoint: a for a in kept if a.outcome in told}
+    # A filtered question says nothing of the endpoint, which may not even have been asked.
+    latest = {
+        a.endpoint: a
+        for a in kept
+        if a.outcome in told and a.error_kind != ErrorKind.CONTENT_FILTER
+    }
     for slug, attempt in latest.items():
         failed = attempt.outcome == Attempt.Outcome.FAILED
         health = Endpoint.Health.FAILING if failed else Endpoint.Health.OK

@@ -1,5 +1,7 @@
 """👍 and 👎: what people think of an answer, kept with its call and told to its vendor."""
 
+from uuid import UUID
+
 from django.db import transaction
 
 from ai_gateway import limits, registry
@@ -7,6 +9,7 @@ from ai_gateway.errors import NotAnAnswer
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import TakesFeedback
 from tickets.models import Message
+from tickets.services import messages
 
 
 def attempt_of(reply: Message) -> Attempt:
@@ -29,6 +32,18 @@ def give(reply: Message, good: bool | None) -> Attempt:
     The vendor hears of it by a task (tasks.tell_feedback), which the caller queues.
     """
     attempt = attempt_of(reply)
+    attempt.good = good
+    attempt.save(update_fields=["good"])
+    messages.judge(reply, good)
+    return attempt
+
+
+def give_on_suggestion(conversation_id: int, suggestion: UUID, good: bool | None) -> Attempt:
+    """The same of what the copilot suggested. Raises NotAnAnswer."""
+    made = Attempt.objects.filter(conversation=conversation_id, suggestion=suggestion)
+    attempt = made.first()
+    if attempt is None:
+        raise NotAnAnswer(str(suggestion))
     attempt.good = good
     attempt.save(update_fields=["good"])
     return attempt

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': '投递',
                 'verbose_name_plural': '投递',
-                'indexes': [models.Index(condition=models.Q(('status', 'waiting')), fields=['inbox', 'next_at'], name='delivery_due'), models.Index(condition=models.Q(('status__in', ['waiting', 'sending'])), fields=['identity', 'message'], name='delivery_line'), models.Index(condition=models.Q(('status', 'sending')), fields=['claimed_until'], name='delivery_held'), models.Index(condition=models.Q(('status__in', ['failed', 'unknown'])), fields=['-id'], name='delivery_dead')],
+                'indexes': [models.Index(condition=models.Q(('status', 'waiting')), fields=['inbox', 'next_at'], name='outward_due'), models.Index(condition=models.Q(('status__in', ['waiting', 'sending'])), fields=['identity', 'message'], name='outward_line'), models.Index(condition=models.Q(('status', 'sending')), fields=['claimed_until'], name='outward_held'), models.Index(condition=models.Q(('status__in', ['failed', 'unknown'])), fields=['-id'], name='outward_dead')],
             },
         ),
     ]

@@ -62,16 +62,16 @@ class Delivery(models.Model):
         verbose_name = _("投递")
         verbose_name_plural = _("投递")
         indexes = [
-            Index(fields=["inbox", "next_at"], name="delivery_due", condition=Q(status="waiting")),
+            Index(fields=["inbox", "next_at"], name="outward_due", condition=Q(status="waiting")),
             Index(
                 fields=["identity", "message"],
-                name="delivery_line",
+                name="outward_line",
                 condition=Q(status__in=["waiting", "sending"]),
             ),
-            Index(fields=["claimed_until"], name="delivery_held", condition=Q(status="sending")),
+            Index(fields=["claimed_until"], name="outward_held", condition=Q(status="sending")),
             Index(
                 fields=["-id"],
-                name="delivery_dead",
+                name="outward_dead",
                 condition=Q(status__in=["failed", "unknown"]),
             ),
         ]

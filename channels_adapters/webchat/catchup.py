@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from channels_adapters.subscribers import message_frames
 from channels_adapters.webchat import session
+from channels_adapters.webchat.beats import Beats
 from tickets import dbthreads
 from tickets.models import Inbox, Message
 
@@ -43,6 +44,9 @@ class Watched(Protocol):
     @property
     def inbox_id(self) -> int: ...
 
+    @property
+    def page_url(self) -> str: ...
+
     def inbox_is(self, inbox: Inbox | None) -> None: ...
 
     def catch_up(self, message_frames: list[dict[str, Any]]) -> None: ...
@@ -54,6 +58,7 @@ class Watch:
     def __init__(self) -> None:
         self._sockets: dict[Watched, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._beats = Beats()
 
     def add(self, socket: Watched, contact_id: int) -> None:
         self._sockets[socket] = contact_id
@@ -68,12 +73,14 @@ class Watch:
         while self._sockets:
             await asyncio.sleep(PERIOD_S)
             try:
+                await self._beats.tell(self._sockets)
                 await self._look_at_inboxes()
                 suspects = await self._look(suspects)
             except dbthreads.AWAY:
                 suspects = {}
             except Exception:  # an outermost edge: the watch must go on
                 log.exception("looking for lost pushes failed")
+        await self._beats.tell({})
 
     async def _look_at_inboxes(self) -> None:
         inboxes = await _in_thread(

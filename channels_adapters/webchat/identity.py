@@ -8,7 +8,7 @@ import jwt
 
 from tickets.envelopes import Sender
 from tickets.models import ContactIdentity, IdentityLink, Inbox
-from tickets.services import contacts
+from tickets.services import contacts, joining
 from tickets.text import clean
 
 MAX_AGE = timedelta(hours=24)
@@ -77,10 +77,23 @@ def attribute(
     identity = contacts.identify(inbox, sender, now=now)
     for other in _same_user(inbox, external_id, identity):
         _link(other, identity, now)
+    joining.note(identity, _vouched_for(claims), now=now)
     if held and not held.external_id.startswith(USER_PREFIX) and not _signed(held):
         _link(identity, held, now)
     identity.refresh_from_db()
     return identity
+
+
+def _vouched_for(claims: Claims) -> Sender:
+    """The site signed it: what it says of its user is proven as far as we can know."""
+    return Sender(
+        external_id=USER_PREFIX + claims.user_id,
+        email=claims.email,
+        phone=claims.phone,
+        union_id=f"wechat:{claims.unionid}" if claims.unionid else "",
+        email_verified=True,
+        phone_verified=True,
+    )
 
 
 def _same_user(inbox: Inbox, external_id: str, identity: ContactIdentity) -> list[ContactIdentity]:

@@ -99,7 +99,7 @@ class WechatOA(TencentAdapter):
 
     def parse(self, payload: Any) -> Sequence[InboundMessage | Event]:
         if payload.get("MsgType") == "event":
-            return events.of(payload, is_proven=not self.is_plain)
+            return [events.of(payload, is_proven=not self.is_plain)]
         return [self._message(payload)]
 
     def _message(self, fields: Mapping[str, str]) -> InboundMessage:

@@ -19,20 +19,18 @@ _OPENING = {  # those that allow us a few messages; a menu's links (VIEW) do not
 }
 
 
-def of(fields: Mapping[str, str], *, is_proven: bool) -> list[Event]:
-    """The push's events. A scene is a proof only where the platform has sealed what it says."""
+def of(fields: Mapping[str, str], *, is_proven: bool) -> Event:
+    """What the push tells. A scene is a proof only where the platform has sealed what it says."""
     name, key = fields.get("Event", ""), fields.get("EventKey", "")
     source_id, address = messages.occurrence(fields), fields.get("FromUserName", "")
-    data = {"event": name, "key": key}
     action = _OPENING.get(name.lower())
     if action is None:
-        return [Event(name.lower(), source_id, address, dict(fields))]
-    found = [Event("opened", source_id, address, {**data, "action": action})]
+        return Event(name.lower(), source_id, address, dict(fields))
+    data = {"event": name, "key": key, "action": action}
     scene = key.removeprefix(_SCENE) if action in ("subscribe", "scan") else ""
-    if scene:
-        proof = {"proof": scene} if is_proven else {}
-        found.append(Event("started", f"{source_id}:scene", address, {**data, **proof}))
-    return found
+    if not scene:
+        return Event("opened", source_id, address, data)
+    return Event("started", source_id, address, {**data, "proof": scene if is_proven else ""})
 
 
 def handle(event: Event, *, inbox: Inbox, now: datetime) -> bool:

@@ -8,7 +8,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from kefu.config import channels, intents, machines, people, routing
+from kefu.config import channels, intents, knowledge, machines, people, routing
 from kefu.config.reading import Located, Problem
 from kefu.config.spec import Entry, Problems, Spec
 
@@ -25,6 +25,9 @@ SPECS: tuple[Spec, ...] = (
     intents.INTENTS,
     routing.ROUTING_RULES,
     routing.DEGRADE,
+    knowledge.ARTICLES,
+    knowledge.SENSITIVE_LISTS,
+    knowledge.SHADOWS,
 )
 
 
@@ -107,6 +110,8 @@ def _repeated(plan: list[tuple[Spec, Entry]]) -> Iterator[Problem]:
         values = entry.values
         name = values.get("key") or values.get("slug") or values.get("username")
         name = name or values.get("short_code") or values.get("name")
+        if title := values.get("title"):
+            name = f"{title} ({values.get('inbox') or '*'})"
         identity = (spec.name, name or values.get("type"))
         if identity in seen:
             where = f"{identity[1]} stands in line {seen[identity]} already"

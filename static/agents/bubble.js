@@ -3,6 +3,7 @@
 import { linkified } from "../js/linkify.js";
 import { marked } from "../js/markup.js";
 import { clone, say, setIcon, show, slot } from "./dom.js";
+import { showThumbs } from "./thumbs.js";
 import { channelIcon, channelName, clock, day, filesize, initial, setHue, t } from "./format.js";
 
 const GROUP_MS = 180_000;
@@ -87,6 +88,8 @@ function bubbleElement(message, contactId) {
   show(slot(element, "bubble"), message.text || !message.attachments.length);
   show(slot(element, "fault"), message.status === "failed");
   if (message.error) slot(element, "fault-text").append(` ${message.error.detail ?? ""} ${message.error.code ?? ""}`);
+  show(slot(element, "thumbs"), "good" in message);
+  showThumbs(slot(element, "thumbs"), message.good);
   setClock(element, message);
   if (kind === "bot") becomeBot(slot(element, "avatar"));
   else setAvatar(slot(element, "avatar"), name, kind === "contact" ? contactId : name);

@@ -4,11 +4,13 @@ import { Refused, events } from "./api.js";
 import { clone, find, findAll, say, show, slot } from "./dom.js";
 import { has, t } from "./format.js";
 import { load, save } from "./store.js";
+import { judge, showThumbs } from "./thumbs.js";
 import { announce, toast } from "./toasts.js";
 
 const FIRST_WORD_MS = 12_000; // the server promises 8 s; this is for a server that is not there
 const LANGUAGE_KEY = "kefu.copilot.language";
-const WITHOUT_DRAFT = ["suggest", "summarise"];
+const FOR_AGENTS = ["summarise", "extract", "title"]; // what goes into a note
+const WITHOUT_DRAFT = ["suggest", ...FOR_AGENTS];
 
 export class Copilot {
   constructor({ root, conversation, composer, onSignedOut }) {
@@ -29,6 +31,9 @@ export class Copilot {
     }
     for (const button of findAll("[data-copilot]", this.card)) {
       button.addEventListener("click", () => this.press(button));
+    }
+    for (const thumb of findAll("[data-thumb]", this.card)) {
+      thumb.addEventListener("click", () => judge(thumb, `${this.conversation.id}/copilot/${this.suggestion}`));
     }
     this.language.addEventListener("change", () => {
       this.chooseLanguage(this.language.value);
@@ -58,7 +63,7 @@ export class Copilot {
   begin(deed) {
     const { mode, field } = this.composer;
     // A note is internal: no word of it goes into a reply.
-    const takesDraft = deed !== "summarise" && !(deed === "suggest" && mode === "note");
+    const takesDraft = !FOR_AGENTS.includes(deed) && !(deed === "suggest" && mode === "note");
     this.asked = { deed, mode, draft: takesDraft && field.value.trim() ? field.value : "" };
     if (matchMedia("(min-width: 768px)").matches) field.focus();
     this.ask();
@@ -100,9 +105,9 @@ export class Copilot {
   clear() {
     const { card } = this;
     say(card, "title", t(`copilot.${this.asked.deed}`));
-    say(card, "adopt-word", t(this.asked.deed === "summarise" ? "copilot.adopt_note" : "copilot.adopt"));
+    say(card, "adopt-word", t(FOR_AGENTS.includes(this.asked.deed) ? "copilot.adopt_note" : "copilot.adopt"));
     this.showText("");
-    for (const name of ["sources", "degraded", "problem"]) show(slot(card, name), false);
+    for (const name of ["sources", "degraded", "problem", "check", "thumbs"]) show(slot(card, name), false);
     for (const chip of findAll(".source", card)) chip.remove();
     show(this.language, this.asked.deed === "translate");
     this.keepingEnd(() => {
@@ -144,13 +149,23 @@ export class Copilot {
     if (suggestion.text && !suggestion.problem) announce(t("copilot.ready"));
   }
 
-  showSuggestion({ text, endpoint, citations, problem }) {
+  showSuggestion({ id, text, endpoint, citations, problem, fields }) {
     this.showText(text);
+    this.suggestion = id;
+    show(slot(this.card, "thumbs"), id);
+    showThumbs(slot(this.card, "thumbs"), null);
+    this.showUnsaid(fields.filter((field) => !field.said));
     this.showSources(citations);
     show(slot(this.card, "degraded"), endpoint === "rules");
     if (problem) this.fail(t(`copilot.${problem.why}`), problem.detail);
     else if (text) this.look("done");
     else this.fail(t("copilot.empty"));
+  }
+
+  /** What the endpoint may have made up. */
+  showUnsaid(fields) {
+    show(slot(this.card, "check"), fields.length);
+    say(this.card, "check-text", t("copilot.check", { names: fields.map((field) => field.value).join("、") }));
   }
 
   showSources(citations) {
@@ -198,7 +213,7 @@ export class Copilot {
   adopt() {
     if (!this.text || this.stream || this.card.hidden) return;
     const { deed, mode, draft } = this.asked;
-    this.goTo(deed === "summarise" ? "note" : deed === "suggest" ? "reply" : mode);
+    this.goTo(FOR_AGENTS.includes(deed) ? "note" : deed === "suggest" ? "reply" : mode);
     const { composer } = this;
     const before = composer.field.value;
     const replace = Boolean(draft) && before === draft;

@@ -9,6 +9,7 @@ import { clock, t } from "./format.js";
 import { applyState, tickQueue } from "./head.js";
 import { Tail } from "./sending.js";
 import { Thread } from "./thread.js";
+import { judge } from "./thumbs.js";
 
 const SKELETON_MS = 300;
 
@@ -179,15 +180,16 @@ export class Pane {
   }
 
   clicked(event) {
-    const target = event.target.closest("[data-action], [data-snooze], [data-priority], [data-back], [data-open], [data-adopt]");
+    const target = event.target.closest("[data-action], [data-snooze], [data-priority], [data-back], [data-open], [data-adopt], .msg [data-thumb]");
     if (!target || event.metaKey || event.ctrlKey) return;
-    const { action, snooze, priority, open } = target.dataset;
+    const { action, snooze, priority, open, thumb } = target.dataset;
     if (open || target.hasAttribute("data-back")) event.preventDefault();
     if (action) this.act(action);
     else if (snooze) this.snooze(snooze);
     else if (priority) this.actions.setPriority(this.conversation, priority);
     else if (open) this.open(open);
     else if (target.hasAttribute("data-back")) this.closeToList();
+    else if (thumb) judge(target, `${this.conversation.id}/messages/${target.closest(".msg").dataset.id}`);
     else if (target.hasAttribute("data-adopt")) this.adoptAnswer(target);
   }
 

@@ -99,7 +99,11 @@ export class Thread {
   replace(message) {
     const old = this.element(message.seq);
     this.bySeq.set(message.seq, message);
-    old?.replaceWith(this.make(message, old.classList.contains("is-first")));
+    if (!old) return;
+    const { thumb } = old.contains(document.activeElement) ? document.activeElement.dataset : {};
+    const made = this.make(message, old.classList.contains("is-first"));
+    old.replaceWith(made);
+    if (thumb) find(`[data-thumb=${thumb}]`, made).focus();
   }
 
   askForGap() {

@@ -22,6 +22,16 @@ export function newId() {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** A message as the server will tell it, made of what we sent and its acknowledgement. */
+export function acknowledged(entry, frame) {
+  const { client_id, text, attachments, reply_to } = entry;
+  return {
+    id: frame.id, conversation: frame.conversation, seq: frame.seq, client_id, kind: "incoming",
+    author: { kind: "contact", name: "", avatar: null }, text, attachments, reply_to, status: "sent",
+    created_at: frame.created_at,
+  };
+}
+
 export class Outbox {
   /** `now` gives milliseconds, `uuid` a new client id. */
   constructor(store, { now = Date.now, uuid = newId } = {}) {

@@ -1,20 +1,16 @@
-/* One visitor's session: joins connection, log, outbox and tabs, and tells the page what changed. It knows frames and
+/* One visitor's session: joins connection, log, outbox, signs and tabs, and tells the page what changed. It knows frames and
    nothing of the page; `changed()` is called after every change, `told(event, detail)` for what the host page may hear. */
 
 import { Connection } from "./connection.js";
+import { Fetches } from "./fetches.js";
 import { Log } from "./log.js";
-import { Outbox } from "./outbox.js";
+import { acknowledged, Outbox } from "./outbox.js";
+import { Reading } from "./reading.js";
+import { Sender } from "./sender.js";
+import { Signs } from "./signs.js";
 import { Tabs } from "./tabs.js";
 
-const PAGE = 50; // messages in one look back
-const TYPING_FADES_MS = 6_000;
-const THINKING_ENDS_MS = 15_000;
-const GROWING_ENDS_MS = 30_000;
-const ACK_LATE_MS = 12_000;
 const PUMP_EVERY_MS = 2_000;
-const UNAVAILABLE_PAUSE_S = 3;
-/* Errors after which sending the same thing again cannot help. */
-const FINAL_CODES = new Set(["invalid", "too_large", "blocked"]);
 
 export class Session {
   constructor({ url, store, page = () => null, locale = "", changed, told = () => {}, connection = Connection }) {
@@ -22,8 +18,13 @@ export class Session {
     this.log = new Log();
     this.outbox = new Outbox(store);
     this.tabs = new Tabs(store, (word) => this.#heardFromTab(word));
+    this.signs = new Signs(() => this.changed());
+    const send = (frame) => this.connection.send(frame);
+    const isOpen = () => this.state === "ready" && !this.blocked;
+    this.sender = new Sender({ outbox: this.outbox, send, isOpen, changed: () => this.changed() });
+    this.fetches = new Fetches(this.log, send);
+    this.reading = new Reading({ store, log: this.log, send });
     this.identity = null;
-    this.asks = []; // fetches without an answer yet, in order
     this.#blank();
     this.connection = new connection({
       url,
@@ -41,17 +42,14 @@ export class Session {
       conversation: null,
       queue: null,
       inbox: null,
-      growing: new Map(), // message id -> {text, at}
-      typingUntil: 0,
-      thinkingUntil: 0,
       readByStaff: 0,
       rated: null,
-      pausedUntil: 0,
-      limited: false,
       blocked: false,
       wantsHandoff: false,
-      lookingBack: false,
     });
+    this.signs.forget();
+    this.sender.resume();
+    this.fetches.stopLookingBack();
   }
 
   // What the page may ask for.
@@ -64,6 +62,26 @@ export class Session {
     return this.connection.state;
   }
 
+  get limited() {
+    return this.sender.limited;
+  }
+
+  get pausedUntil() {
+    return this.sender.pausedUntil;
+  }
+
+  get growing() {
+    return this.signs.growing;
+  }
+
+  get typingUntil() {
+    return this.signs.typingUntil;
+  }
+
+  get thinkingUntil() {
+    return this.signs.thinkingUntil;
+  }
+
   get hasHistory() {
     return Boolean(this.store.get("token")) || !this.outbox.isEmpty;
   }
@@ -72,13 +90,13 @@ export class Session {
     this.outbox.add({ text, attachments, reply_to });
     this.tabs.say("outbox");
     this.start();
-    this.#pump();
+    this.sender.pump();
     this.changed();
   }
 
   retry(clientId) {
     this.outbox.retry(clientId);
-    this.#pump();
+    this.sender.pump();
     this.changed();
   }
 
@@ -104,25 +122,17 @@ export class Session {
 
   /** All up to here has been before the visitor's eyes. */
   read() {
-    const seq = this.log.high;
-    if (seq <= this.readUpTo || !this.connection.send({ type: "read", seq })) return;
-    this.store.set("read", { conversation: this.log.conversation, seq });
+    if (!this.reading.mark()) return;
     this.tabs.say("read");
     this.changed();
   }
 
-  get readUpTo() {
-    const read = this.store.get("read");
-    return read && read.conversation === this.log.conversation ? read.seq : 0;
-  }
-
   get unread() {
-    return [...this.log.rows.values()].filter((row) => row.kind === "outgoing" && row.seq > this.readUpTo);
+    return this.reading.unread;
   }
 
   lookBack() {
-    if (this.lookingBack || !this.log.hasOlder) return;
-    this.lookingBack = this.#fetch({ before: this.log.low + 1 });
+    this.fetches.lookBack();
   }
 
   identify(jwt) {
@@ -148,7 +158,7 @@ export class Session {
 
   #hello() {
     this.sentToken = this.token;
-    this.asks = [];
+    this.fetches.forget();
     return {
       type: "hello", token: this.token, conversation: this.log.conversation, after: this.log.high,
       identity: this.identity, page: this.page(), locale: this.locale,
@@ -159,27 +169,28 @@ export class Session {
     const take = this[`on_${frame.type}`];
     if (!take) return; // A newer server may say more than we know.
     take.call(this, frame);
-    this.#fillGap();
+    this.fetches.fillGap();
     this.changed();
   }
 
   on_ready(frame) {
     if (!this.#adoptToken(frame.token)) return;
     if (this.contact && frame.contact !== this.contact) this.log.forget();
-    Object.assign(this, { contact: frame.contact, inbox: frame.inbox, blocked: false, limited: false, pausedUntil: 0 });
+    Object.assign(this, { contact: frame.contact, inbox: frame.inbox, blocked: false });
+    this.sender.resume();
     if (frame.conversation || !this.isResolved) this.#conversationIs(frame.conversation, frame.queue ?? this.queue);
     const fresh = this.log.high === 0;
     if (frame.more && fresh) this.#startAtEnd(frame.last_seq);
     else this.#caughtUp(frame);
     if (this.wantsHandoff) this.handOff();
-    this.#pump();
+    this.sender.pump();
     this.told("ready", {});
   }
 
   /** A long log: shows its end first. */
   #startAtEnd(lastSeq) {
     this.log.startAt(lastSeq);
-    this.#fetch({ before: lastSeq + 1 });
+    this.fetches.before(lastSeq + 1);
   }
 
   #caughtUp(frame) {
@@ -212,13 +223,13 @@ export class Session {
     this.log.accept(entry ? [acknowledged(entry, frame)] : [], frame.skipped ?? []);
     this.log.expect(frame.seq);
     if (entry && !this.log.messages.some((row) => row.id !== frame.id && row.seq > frame.seq)) this.#think();
-    this.#pump();
+    this.sender.pump();
     this.told("message:sent", { id: frame.id });
   }
 
   #think() {
     const owner = this.conversation?.owner?.kind ?? "bot";
-    if (owner === "bot") this.#until("thinkingUntil", THINKING_ENDS_MS);
+    if (owner === "bot") this.signs.thinking();
   }
 
   on_message({ message, skipped }) {
@@ -233,46 +244,26 @@ export class Session {
   }
 
   #answered(message) {
-    this.typingUntil = this.thinkingUntil = 0;
-    if (message.author.kind === "bot") this.growing.delete(message.reply_to);
-    if (message.author.kind !== "bot") this.growing.clear();
+    this.signs.answered(message);
     this.told("message:received", { id: message.id, text: message.text });
   }
 
   on_messages(frame) {
-    const ask = this.asks.shift() ?? {};
-    const mine = frame.messages.filter((message) => message.conversation === this.log.conversation);
-    this.log.accept(mine, frame.skipped);
-    for (const message of mine) this.outbox.settle(message.client_id);
-    if (ask.before) this.lookingBack = false;
-    if (ask.before && !frame.more) this.log.reachedStart();
-    if (ask.after !== undefined && !frame.more) this.log.settle(ask.top);
+    for (const message of this.fetches.answered(frame)) this.outbox.settle(message.client_id);
   }
 
   on_delta(frame) {
-    const known = this.growing.get(frame.reply_to)?.text ?? "";
-    if (frame.text.length < known.length || this.#isAnswered(frame.reply_to)) return;
-    this.thinkingUntil = 0;
-    this.growing.set(frame.reply_to, { text: frame.text, at: Date.now() });
-    setTimeout(() => this.#forgetStaleGrowth(), GROWING_ENDS_MS + 100);
+    if (!this.#isAnswered(frame.reply_to)) this.signs.grows(frame.reply_to, frame.text);
   }
 
   #isAnswered(id) {
     return [...this.log.rows.values()].some((row) => row.reply_to === id && row.author.kind === "bot");
   }
 
-  #forgetStaleGrowth() {
-    for (const [id, { at }] of this.growing) if (Date.now() - at > GROWING_ENDS_MS) this.growing.delete(id);
-    this.changed();
-  }
-
   on_status(frame) {
     const before = this.conversation?.status;
     this.#conversationIs(frame.conversation, frame.queue);
-    if (frame.conversation?.owner?.kind !== "bot") {
-      this.growing.clear();
-      this.thinkingUntil = 0;
-    }
+    if (frame.conversation?.owner?.kind !== "bot") this.signs.botLeft();
     if (before !== "resolved" && this.isResolved) this.told("conversation:resolved", { id: this.conversation.id });
   }
 
@@ -281,7 +272,7 @@ export class Session {
   }
 
   on_typing(frame) {
-    this.#until("typingUntil", frame.on ? TYPING_FADES_MS : 0);
+    this.signs.typing(frame.on);
   }
 
   on_read(frame) {
@@ -290,24 +281,9 @@ export class Session {
 
   on_error(frame) {
     if (frame.code === "blocked") this.blocked = true;
-    if (frame.client_id) this.#refused(frame);
-    if (frame.code === "invalid" && this.asks.length && !frame.client_id) this.asks.shift();
+    if (frame.client_id) this.sender.refused(frame);
+    if (frame.code === "invalid" && !frame.client_id) this.fetches.refused();
     this.told("error", { code: frame.code, detail: frame.detail });
-  }
-
-  #refused(frame) {
-    if (FINAL_CODES.has(frame.code)) return this.outbox.fail(frame.client_id, frame.code);
-    this.outbox.requeue(frame.client_id);
-    this.limited = frame.code === "rate_limited";
-    this.pausedUntil = Date.now() + (frame.retry_after_s ?? UNAVAILABLE_PAUSE_S) * 1000;
-    setTimeout(() => this.#pauseOver(), this.pausedUntil - Date.now() + 20);
-  }
-
-  #pauseOver() {
-    if (Date.now() < this.pausedUntil) return;
-    this.limited = false;
-    this.#pump();
-    this.changed();
   }
 
   // Inner life.
@@ -325,48 +301,22 @@ export class Session {
 
   #newConversation(id) {
     this.log.begin(id);
-    this.asks = [];
+    this.fetches.forget();
     Object.assign(this, { conversation: id ? { id } : null, queue: null, readByStaff: 0, rated: null });
     if (id) this.told("conversation:created", { id });
   }
 
-  #fillGap() {
-    const after = this.log.gap;
-    if (after === null || this.asks.some((ask) => ask.after === after)) return;
-    this.#fetch({ after });
-  }
-
-  #fetch(range) {
-    const limit = range.before ? PAGE : 100;
-    if (!this.connection.send({ type: "fetch", ...range, limit })) return false;
-    this.asks.push({ ...range, top: this.log.top });
-    return true;
-  }
-
-  #pump() {
-    if (this.state !== "ready" || this.blocked || Date.now() < this.pausedUntil) return;
-    for (const { client_id, text, attachments, reply_to } of this.outbox.take()) {
-      const uploads = attachments.map((upload) => upload.id);
-      this.connection.send({ type: "message", client_id, text, attachments: uploads, reply_to });
-    }
-  }
-
   #tick() {
-    if (this.state === "ready" && this.outbox.isStuck(ACK_LATE_MS)) this.connection.lost();
-    this.#pump();
-  }
-
-  #until(name, milliseconds) {
-    this[name] = milliseconds ? Date.now() + milliseconds : 0;
-    if (milliseconds) setTimeout(() => this.changed(), milliseconds + 50);
+    if (this.state === "ready" && this.sender.isStuck) this.connection.lost();
+    this.sender.pump();
   }
 
   #connectionIs(state, reason) {
     this.closedBecause = reason;
     if (state === "waiting" || state === "ended") {
       this.outbox.disconnected();
-      Object.assign(this, { typingUntil: 0, thinkingUntil: 0, lookingBack: false });
-      this.growing.clear();
+      this.signs.forget();
+      this.fetches.stopLookingBack();
     }
     this.changed();
   }
@@ -384,14 +334,4 @@ export class Session {
     this.token = token;
     if (this.connection.state !== "idle") this.connection.restart();
   }
-}
-
-/** The message as the server will tell it, made of what we sent and its acknowledgement. */
-function acknowledged(entry, frame) {
-  const { client_id, text, attachments, reply_to } = entry;
-  return {
-    id: frame.id, conversation: frame.conversation, seq: frame.seq, client_id, kind: "incoming",
-    author: { kind: "contact", name: "", avatar: null }, text, attachments, reply_to, status: "sent",
-    created_at: frame.created_at,
-  };
 }

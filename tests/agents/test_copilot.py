@@ -71,9 +71,10 @@ async def test_a_suggestion_grows_and_ends_at_the_console_that_asked_only(
     assert [frame["text"] for frame in deltas] == sorted((f["text"] for f in deltas), key=len)
     assert {key: deltas[0][key] for key in named} == named
     assert end.pop("latency_ms") > 0
+    assert end.pop("id")
     assert end == {
         "type": "copilot_end", **named,
-        "text": SAID, "endpoint": "main", "citations": [], "problem": None,
+        "text": SAID, "endpoint": "main", "citations": [], "problem": None, "fields": [],
     }  # fmt: skip
     assert not [frame for frame in await other.rest() if frame["type"].startswith("copilot")]
     assert await Message.objects.filter(kind="outgoing").acount() == 0
@@ -179,3 +180,52 @@ async def test_the_task_itself_answers_where_it_is_called(
 
     assert (await desk.until("copilot_end", client_id="c2"))["text"] == SAID
     assert app.conf.task_routes["ai_gateway.tasks.suggest_to_agent"] == {"queue": "ai"}
+
+
+async def judge(
+    desk: Console, conversation: Conversation, suggestion: str, good: object
+) -> dict[str, Any]:
+    named = {"conversation": str(conversation.public_id), "client_id": "j1"}
+    await desk.say("copilot_feedback", id=suggestion, good=good, **named)
+    return await desk.until("copilot_judged")
+
+
+async def test_a_suggestion_is_judged_and_the_vendor_told(
+    console: OpenConsole,
+    agent: User,
+    conversation: Conversation,
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queued: list[int] = []
+    monkeypatch.setattr(tasks.tell_feedback, "delay", queued.append)
+    desk = await console(agent)
+    await ask(desk, conversation)
+    made = (await desk.until("copilot_end"))["id"]
+
+    good = await judge(desk, conversation, made, True)
+    back = await judge(desk, conversation, made, None)
+    unknown = await judge(desk, conversation, str(conversation.public_id), True)
+
+    assert (good["id"], good["good"], good["problem"]) == (made, True, None)
+    assert back["good"] is None
+    assert unknown["problem"]["code"] == "not_found"
+    attempt = await Attempt.objects.aget()
+    assert attempt.good is None
+    assert queued == [attempt.pk] * 2
+
+
+async def test_who_may_not_ask_may_not_judge(
+    console: OpenConsole, conversation: Conversation
+) -> None:
+    stranger = await sync_to_async(factories.user)(teams=[await sync_to_async(factories.team)()])
+    auditor = await sync_to_async(factories.user)(role="auditor")
+    codes = []
+
+    for person in (stranger, auditor):
+        desk = await console(person)
+        named = {"conversation": str(conversation.public_id), "client_id": "j1"}
+        await desk.say("copilot_feedback", id=named["conversation"], good=True, **named)
+        codes.append((await desk.until("error"))["code"])
+
+    assert codes == ["not_found", "invalid"]

@@ -13,6 +13,7 @@ from tickets.models import Conversation, Message
 
 ID = "019abcde-0000-7000-8000-000000000001"
 MESSAGE = {"type": "message", "conversation": ID, "client_id": "c1", "text": "您好"}
+JUDGED = {"type": "copilot_feedback", "conversation": ID, "client_id": "c1", "id": ID, "good": True}
 COPILOT = {"type": "copilot", "conversation": ID, "client_id": "c1", "deed": "suggest"}
 
 UNREADABLE = [
@@ -98,6 +99,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     *((COPILOT | {"client_id": value}, "invalid") for value in (None, "", 1, "c" * 65)),
     (COPILOT | {"draft": "x" * 20_001}, "too_large"),
     (COPILOT | {"conversation": "x"}, "not_found"),
+    *((JUDGED | {"good": value}, "invalid") for value in ("yes", 1, {})),
+    *((JUDGED | {"id": value}, "invalid") for value in (None, "x", 1)),
+    ({name: value for name, value in JUDGED.items() if name != "good"}, "invalid"),
 ]
 
 

@@ -43,7 +43,7 @@ async def suggested(
     material = await copilot.database.run(copilot.read, wish, now=timezone.now())
     made = await copilot.suggest(material, told.append)
     assert made.latency_ms >= 0
-    return copilot.replace(made, latency_ms=0), told
+    return copilot.replace(made, latency_ms=0, id=""), told
 
 
 def prompt_of(conversation: Conversation, deed: str = "suggest", **values: Any) -> str:
@@ -89,13 +89,42 @@ def test_every_deed_asks_with_what_it_needs_and_nothing_else(
     assert "{" not in text
 
 
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [("“快递未到”。\n说明：…", "快递未到"), ("\n  物流延误 ", "物流延误"), ("长" * 200, "长" * 80)],
+)
+def test_a_title_is_one_line(conversation: Conversation, said: str, title: str) -> None:
+    fake(say=said)
+
+    made, _told = wait(suggested(conversation, "title"))
+
+    assert made.text == title
+
+
+def test_what_is_extracted_is_looked_up_in_the_conversation(conversation: Conversation) -> None:
+    identity = conversation.messages.get().identity
+    factories.say(identity, "我叫王芳，电话 138 1234 5678，单号ａ100和A200")
+    fake(
+        say="姓名：王芳\n- 电话: 13812345678\n订单号：A100；A200\n地址：杭州\n邮箱：未提到\n其他：x"
+    )
+
+    made, _told = wait(suggested(conversation, "extract"))
+
+    assert [(f.name, f.value, f.said) for f in made.fields] == [
+        ("name", "王芳", True),
+        ("phone", "13812345678", True),
+        ("order", "A100；A200", True),
+        ("address", "杭州", False),
+    ]
+
+
 def test_notes_and_activities_never_go_out(conversation: Conversation, agent: Any) -> None:
     now, by = timezone.now(), Author.agent(agent.pk)
     conversations.take_over(conversation, agent=agent, now=now)
     conversations.post_reply(conversation, author=by, text="马上为您查", now=now)
     conversations.post_reply(conversation, author=by, text="此人爱投诉", note=True, now=now)
 
-    for deed in ("suggest", "summarise"):
+    for deed in ("suggest", "summarise", "extract", "title"):
         text = prompt_of(conversation, deed)
         assert "客服：马上为您查" in text
         assert "爱投诉" not in text

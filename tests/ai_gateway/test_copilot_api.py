@@ -159,10 +159,12 @@ def test_a_suggestion_as_json(conversation: Conversation, api: Caller) -> None:
     assert answer.status_code == 200
     body = answer.json()
     assert body.pop("latency_ms") >= 0
+    attempt = Attempt.objects.get()
     assert body == {
         "text": "您好，六个月换一次。", "endpoint": "main", "citations": [], "problem": None,
+        "id": str(attempt.suggestion), "fields": [],
     }  # fmt: skip
-    assert Attempt.objects.get().conversation == conversation
+    assert attempt.conversation == conversation
 
 
 def test_no_endpoint_and_failing_ones_are_a_state_and_no_error(
@@ -294,7 +296,9 @@ def test_a_stream_grows_and_ends_with_the_whole(stream: Callable[..., Stream]) -
     assert len(texts) > 2
     assert texts == sorted(texts, key=len)
     assert last == "end"
-    suggestion = Suggestion("您好，六个月换一次。", "main", latency_ms=whole["latency_ms"])
+    suggestion = Suggestion(
+        "您好，六个月换一次。", "main", latency_ms=whole["latency_ms"], id=whole["id"]
+    )
     assert whole == json.loads(json.dumps(payload(suggestion)))
 
 

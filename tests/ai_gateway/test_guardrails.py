@@ -306,13 +306,14 @@ def test_a_blocked_answer_is_stopped_while_it_grows_and_refused_when_whole() -> 
     with pytest.raises(EndpointError) as whole:
         guarded.answer(Answer("竞品更好"))
 
-    assert {growing.value.kind, whole.value.kind} == {ErrorKind.CONTENT_FILTER}
+    assert {growing.value.kind, whole.value.kind} == {ErrorKind.BLOCKED}
     assert "竞品更好" not in str(whole.value)
 
 
 def test_a_blocked_question_is_not_asked_and_a_word_may_hand_off() -> None:
-    with pytest.raises(EndpointError):
+    with pytest.raises(EndpointError) as blocked:
         guard(Prompt("问 竞品"), words_of("竞品", action=Action.BLOCK), True)
+    assert blocked.value.kind == ErrorKind.CONTENT_FILTER
 
     asked = guard(Prompt("我要赔偿金"), words_of("赔偿金", action=Action.HANDOFF), True)
     said = guard(Prompt("问"), words_of("赔偿金", action=Action.HANDOFF), True)

@@ -35,6 +35,7 @@ FAULTS = st.fixed_dictionaries(
         "crash": st.booleans(),
         "say": st.sampled_from(["", "您好，可以退货。"]),
         "wants_handoff": st.booleans(),
+        "hedge": st.sampled_from([50, True]),
     },
 )
 WORLDS = st.fixed_dictionaries(

@@ -91,7 +91,7 @@ def test_a_message_is_put_to_a_candidate_once(web_inbox: Inbox) -> None:
         ({"after_s": 60}, "timeout"),
         ({"break_after": 3, "say": "答到一半"}, "interrupted"),
         ({"say": "   "}, "bad_response"),
-        ({"say": "骂人的话"}, "content_filter"),
+        ({"say": "骂人的话"}, "blocked"),
     ],
 )
 def test_whatever_a_candidate_does_changes_nothing_visible(

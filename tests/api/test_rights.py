@@ -27,6 +27,9 @@ READ = [
     "ai/endpoints/", "ai/endpoints/main/", "ai/answer-rules/", "ai/answer-rules/rule/",
     "ai/routing-rules/", "ai/routing-rules/rule/", "ai/degrade-policies/",
     "ai/degrade-policies/busy/", "ai/drills/", "ai/drills/{drill}/",
+    "ai/intents/", "ai/intents/refund/", "ai/articles/", "ai/articles/{article}/",
+    "ai/sensitive-lists/", "ai/sensitive-lists/words/", "ai/shadows/", "ai/shadows/beside/",
+    "ai/shadows/beside/report/",
 ]  # fmt: skip
 WRITE = [
     ("PATCH", "conversations/{c}/"), ("POST", "conversations/{c}/messages/"),
@@ -51,7 +54,13 @@ ADMIN = [
     ("DELETE", "ai/routing-rules/rule/"), ("POST", "ai/routing-rules/simulate/"),
     ("POST", "ai/degrade-policies/"), ("PATCH", "ai/degrade-policies/busy/"),
     ("DELETE", "ai/degrade-policies/busy/"), ("POST", "ai/drills/"),
-    ("DELETE", "ai/drills/{drill}/"),
+    ("DELETE", "ai/drills/{drill}/"), ("POST", "ai/routing-rules/compare/"),
+    ("POST", "ai/intents/"), ("PATCH", "ai/intents/refund/"), ("DELETE", "ai/intents/refund/"),
+    ("POST", "ai/articles/"), ("PATCH", "ai/articles/{article}/"),
+    ("DELETE", "ai/articles/{article}/"),
+    ("POST", "ai/sensitive-lists/"), ("PATCH", "ai/sensitive-lists/words/"),
+    ("DELETE", "ai/sensitive-lists/words/"),
+    ("POST", "ai/shadows/"), ("PATCH", "ai/shadows/beside/"), ("DELETE", "ai/shadows/beside/"),
 ]  # fmt: skip
 EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 
@@ -60,7 +69,17 @@ EVERYTHING = [("GET", path) for path in READ] + WRITE + ADMIN
 def filled(conversation, agent):
     """A path with the ids of a conversation and its contact."""
     from agents.models import Agent
-    from ai_gateway.models import AnswerRule, DegradePolicy, Drill, Endpoint, RoutingRule
+    from ai_gateway.models import (
+        AnswerRule,
+        Article,
+        DegradePolicy,
+        Drill,
+        Endpoint,
+        Intent,
+        RoutingRule,
+        SensitiveList,
+        Shadow,
+    )  # fmt: skip
 
     Agent.objects.create(user=agent)
     Endpoint.objects.create(slug="main", backend="openai")
@@ -69,8 +88,12 @@ def filled(conversation, agent):
     DegradePolicy.objects.create(name="busy", endpoint="main", max_qps=1)
     moment = factories.NOON
     drill = Drill.objects.create(endpoint="main", started_at=moment, ends_at=moment)
+    Intent.objects.get_or_create(key="refund", defaults={"name": "退款", "examples": ["退款"]})
+    article = Article.objects.create(title="退款", body="七天内可退。")
+    SensitiveList.objects.create(name="words", words=["坏"])
+    Shadow.objects.create(name="beside", candidate="main", daily_calls=1)
     c, p = conversation.public_id, conversation.contact.public_id
-    return lambda path: path.format(c=c, p=p, drill=drill.pk)
+    return lambda path: path.format(c=c, p=p, drill=drill.pk, article=article.pk)
 
 
 def status(caller: Caller, method: str, path: str) -> int:

@@ -21,7 +21,16 @@ from schemathesis.specs.openapi.checks import (
 
 from agents import roster
 from agents.models import AssignmentReceipt
-from ai_gateway.models import AnswerRule, DegradePolicy, Endpoint, RoutingRule
+from ai_gateway.models import (
+    AnswerRule,
+    Article,
+    DegradePolicy,
+    Endpoint,
+    Intent,
+    RoutingRule,
+    SensitiveList,
+    Shadow,
+)
 from tests import factories
 from tests.api.conftest import ALL_SCOPES
 from tickets.models import ApiKey, Contact, Conversation, Label
@@ -77,6 +86,10 @@ def token(db: None) -> str:
     AnswerRule.objects.create(name="退", keywords=["退"], answer="可以")
     RoutingRule.objects.create(name="退", endpoint="main")
     DegradePolicy.objects.create(name="退", endpoint="main", max_qps=1)
+    Intent.objects.get_or_create(key="refund", defaults={"name": "退款", "examples": ["退款"]})
+    Article.objects.create(title="退款", body="七天内可退。")
+    SensitiveList.objects.create(name="退", words=["坏"])
+    Shadow.objects.create(name="退", candidate="main", daily_calls=1)
     _, made = api_keys.create(name="st", scopes=ALL_SCOPES, user=boss, per_minute=1_000_000)
     return made
 
@@ -95,11 +108,18 @@ document = schemathesis.openapi.from_wsgi("/api/v1/schema/?format=json", get_wsg
 operations = [found.ok() for found in document.get_all_operations()]
 
 
+def noun_of_ai(path: str) -> str:
+    return path.removeprefix("/api/v1/ai/").partition("/")[0]
+
+
 def names_of_rows(path: str) -> dict[str, str]:
     """What is written in a path's braces for the rows of `token`."""
     noun = path.removeprefix("/api/v1/").partition("/")[0]
     if path.startswith("/api/v1/ai/"):
-        slug = {"slug": "main", "name": "退"}
+        article = Article.objects.first()
+        slug = {"slug": "main", "name": "退", "key": "refund"}
+        if noun_of_ai(path) == "articles" and article:
+            slug["id"] = str(article.pk)
         return {name: value for name, value in slug.items() if f"{{{name}}}" in path}
     rows = {"conversations": Conversation, "contacts": Contact, "api-keys": ApiKey}
     row = rows[noun].objects.first() if noun in rows else None

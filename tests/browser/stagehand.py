@@ -124,6 +124,23 @@ def bot_says(inbox: str, text: str, **values: Any) -> None:
     )  # fmt: skip
 
 
+def ai_says(inbox: str, text: str) -> None:
+    """As an endpoint's answer, with its call."""
+    conversation = _of(inbox)
+    Attempt.objects.create(
+        conversation=conversation, endpoint="some-ai", outcome="answered", latency_ms=400,
+        message=conversation.messages.filter(kind="incoming").latest("seq"),
+        created_at=timezone.now(),
+    )  # fmt: skip
+    bot_says(inbox, text, by_ai=True)
+
+
+def judged(inbox: str) -> list[bool | None]:
+    """What agents think of the endpoints' answers, and of suggestions."""
+    rows = Attempt.objects.filter(conversation=_of(inbox), outcome="answered").order_by("pk")
+    return list(rows.values_list("good", flat=True))
+
+
 def bot_grows(inbox: str, text: str) -> None:
     conversation = _of(inbox)
     asked = conversation.messages.filter(kind="incoming").latest("seq")
@@ -223,9 +240,9 @@ DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
-        last_rating, bot_says, bot_grows, reply, types, take_over, hand_off, read, resolve, block,
-        say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls,
-        shadowed,
+        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read,
+        resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
+        attempts, calls, shadowed,
     )
 }  # fmt: skip
 

@@ -1,21 +1,26 @@
 """The visitor's socket, frame by frame; contract §4."""
 
+import asyncio
 import io
 import json
 import time
 import uuid
 from collections.abc import AsyncIterator
+from unittest.mock import Mock
 
 import jwt
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
+from django.utils import timezone
 from PIL import Image
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from channels_adapters.webchat import catchup, consumers
 from tests import factories
 from tests.channels_adapters.visitors import Visitor
 from tests.factories import NOON
+from tickets import online
 from tickets.envelopes import Author
 from tickets.models import Contact, Conversation, Inbox, Message, Rating
 from tickets.services import attachments, contacts, conversations
@@ -582,3 +587,40 @@ async def test_links_expire_and_cannot_be_altered(visit, client, inbox, settings
 
     assert good.headers["Content-Type"] == "image/png"
     assert [r.status_code for r in (good, altered, expired)] == [200, 403, 403]
+
+
+# Who is there ---------------------------------------------------------------------------------
+
+
+async def _until(true, timeout_s: float = 5) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not await in_database(true)():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_visitor_is_online_with_their_page_until_they_leave(visit, monkeypatch):
+    monkeypatch.setattr(catchup, "PERIOD_S", 0.05)
+    visitor = visit()
+    await visitor.hello(page={"url": "https://shop.example/phones", "title": "手机"})
+    contact = await in_database(Contact.objects.get)()
+
+    def session():
+        return online.of([contact.pk], now=timezone.now()).get(contact.pk)
+
+    await _until(session)
+    assert session().page == "https://shop.example/phones"
+    await visitor.leave()
+    await _until(lambda: session() is None)
+
+
+async def test_a_redis_that_is_away_costs_nobody_the_chat(visit, monkeypatch):
+    monkeypatch.setattr(catchup, "PERIOD_S", 0.05)
+    monkeypatch.setattr(online, "note", Mock(side_effect=RedisConnectionError))
+    visitor = visit()
+    await visitor.hello()
+    await asyncio.sleep(0.2)
+
+    assert online.note.called
+    visitor.send({"type": "ping"})
+    assert (await visitor.frame("pong"))["type"] == "pong"

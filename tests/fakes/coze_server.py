@@ -10,9 +10,12 @@ One chat runs in a conversation at a time (4016). `canceled`, `feedbacks` tell w
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+import jwt
 
 from tests.fakes.server import (
     Behaviour,
@@ -39,6 +42,10 @@ class FakeCoze(FakeServer):
     chats: dict[str, dict[str, Any]] = field(default_factory=dict)  # created, not streamed
     canceled: list[str] = field(default_factory=list)  # chat ids
     feedbacks: list[tuple[str, str]] = field(default_factory=list)
+    app: tuple[str, str, str] | None = None  # (id, key id, public key) of an OAuth app
+    lives_s: float = 900
+    tokens: list[str] = field(default_factory=list)  # given out, the newest last
+    claims: list[dict[str, Any]] = field(default_factory=list)  # of the JWTs that came
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,10 +56,17 @@ class FakeCoze(FakeServer):
     def base_url(self) -> str:
         return self.origin
 
+    def trust(self, app_id: str, key_id: str, public_key: str, *, lives_s: float = 900) -> None:
+        """Tokens are given for JWTs of this app from now on; the personal one is worth nothing."""
+        self.app, self.lives_s = (app_id, key_id, public_key), lives_s
+        self.token = ""
+
     def new_id(self) -> str:
         return str(next(self._numbers))
 
     def behaviour_for(self, request: Request) -> Behaviour:
+        if request.path == "/api/permission/oauth2/token":
+            return self._give_token(request)
         if request.headers.get("authorization") != f"Bearer {self.token}":
             # coze-studio says it with HTTP 200.
             return fails(700012006) if self.studio else fails(4100, status=401)
@@ -72,6 +86,30 @@ class FakeCoze(FakeServer):
             self.feedbacks.append((request.path.split("/")[-2], kind))
             return as_json({"code": 0, "msg": ""})
         return fails(4000, status=404)
+
+    def _give_token(self, request: Request) -> Behaviour:
+        """One token lives at a time: a new one ends the last."""
+        sent = request.headers["authorization"].removeprefix("Bearer ")
+        app_id, key_id, public_key = self.app or ("", "", "")
+        try:
+            claims = jwt.decode(
+                sent, public_key, ["RS256"], audience=self.host, issuer=app_id,
+                options={"require": ["iss", "aud", "iat", "exp", "jti"]},
+            )  # fmt: skip
+        except jwt.PyJWTError as error:
+            return refused_token("invalid_client", str(error))
+        if jwt.get_unverified_header(sent)["kid"] != key_id:
+            return refused_token("invalid_client", "kid")
+        if claims["jti"] in [known["jti"] for known in self.claims]:
+            return refused_token("invalid_request", "jti was used")
+        if request.body.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            return refused_token("unsupported_grant_type", "grant_type")
+        self.claims.append(claims)
+        self.token = f"czs_{self.new_id()}"
+        self.tokens.append(self.token)
+        ends_at = int(time.time() + self.lives_s)  # absolute, in spite of its name
+        given = {"access_token": self.token, "expires_in": ends_at, "token_type": "Bearer"}
+        return as_json(given)
 
     def _chat(self, request: Request) -> Behaviour:
         body, wanted = request.body, request.query.get("conversation_id", "")
@@ -105,6 +143,10 @@ class FakeCoze(FakeServer):
         if chat["polls"] > 0:
             return fails(4001)
         return as_json({"code": 0, "msg": "", "data": chat["messages"]})
+
+
+def refused_token(code: str, message: str) -> Behaviour:
+    return as_json({"error_code": code, "error_message": message, "error": code}, 400)
 
 
 USAGE = {"token_count": 30, "output_count": 10, "input_count": 20}

@@ -10,6 +10,7 @@ Each behaviour is `async def (request, writer) -> None`, and writes the whole HT
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,11 +28,13 @@ class Request:
     headers: dict[str, str]
     body: dict[str, Any]
     server: Any
+    raw: bytes = b""
 
 
 @dataclass
 class FakeServer:
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,7 +55,7 @@ class FakeServer:
 
     @property
     def origin(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     def will(self, *behaviours: Behaviour) -> None:
         """How the next questions are answered."""
@@ -72,7 +75,8 @@ class FakeServer:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.host, 0))
+        serving = asyncio.start_server(self._serve, self.host, 0, ssl=self.tls)
+        server = self._loop.run_until_complete(serving)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
@@ -101,7 +105,7 @@ class FakeServer:
         method, target, _ = head[0].split()
         url = urlsplit(target)
         query = dict(parse_qsl(url.query))
-        return Request(method, url.path, query, headers, json.loads(body or b"{}"), self)
+        return Request(method, url.path, query, headers, json.loads(body or b"{}"), self, body)
 
 
 def respond(

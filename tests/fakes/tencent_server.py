@@ -143,7 +143,7 @@ class TencentServer(FakeServer):
         kind = headers.get("content-type", "")
         body = _files(kind, raw) if kind.startswith("multipart/") else json.loads(raw or b"{}")
         assert b"\\u" not in raw or kind.startswith("multipart/"), "an escape would be shown"
-        return Request(method, url.path, dict(parse_qsl(url.query)), headers, body, self)
+        return Request(method, url.path, dict(parse_qsl(url.query)), headers, body, self, raw)
 
 
 def _files(content_type: str, raw: bytes) -> dict[str, File]:

@@ -1,5 +1,12 @@
 """The ground in the administration. Setting up is editing; what people said is for looking."""
 
-from tickets.admin import contacts, conversations, inboxes, integrations, organisation
+from tickets.admin import (
+    contacts,
+    conversations,
+    inboxes,
+    integrations,
+    organisation,
+    webhooks,
+)
 
-__all__ = ["contacts", "conversations", "inboxes", "integrations", "organisation"]
+__all__ = ["contacts", "conversations", "inboxes", "integrations", "organisation", "webhooks"]

@@ -16,7 +16,7 @@ from unfold.decorators import display
 from tickets.admin.base import ReadOnlyAdmin
 from tickets.envelopes import Author
 from tickets.errors import TicketsError
-from tickets.models import Attachment, Conversation, Envelope, Message, Rating, Ticket
+from tickets.models import Attachment, Conversation, Message, Rating, Ticket
 from tickets.services import conversations
 
 LAST_MESSAGES = 50
@@ -167,18 +167,6 @@ class RatingAdmin(ReadOnlyAdmin):
     list_select_related = ("conversation", "agent")
     list_filter = ("score", "solved")
     ordering = ("-pk",)
-
-
-@admin.register(Envelope)
-class EnvelopeAdmin(ReadOnlyAdmin):
-    """What platforms handed in. Not the payload: it holds what people said, and tokens."""
-
-    list_display = ("source_id", "inbox", "status", "attempts", "error", "created_at")
-    list_select_related = ("inbox",)
-    list_filter = ("status", "inbox")
-    search_fields = ("=source_id",)
-    ordering = ("-pk",)
-    fields = ("source_id", "inbox", "status", "attempts", "error", "created_at")
 
 
 @admin.register(Ticket)

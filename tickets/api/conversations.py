@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tickets import payloads, policy
+from tickets import payloads, policy, trace
 from tickets.api import lookups, shapes
 from tickets.api.base import ApiViewSet
 from tickets.api.errors import Refused
@@ -28,7 +28,7 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import NEWEST_FIRST, Pager
 from tickets.ids import parse_public_id
-from tickets.models import ContactIdentity, Conversation, Message
+from tickets.models import ContactIdentity, Conversation, Label, Message
 from tickets.services import conversations, search
 
 MAX_SEQ = 2**31 - 1
@@ -159,7 +159,7 @@ class ConversationViews(ApiViewSet):
 
     @extend_schema(request=NewMessage, responses={201: shapes.MessageShape})
     def create_message(self, request: Request, id: str) -> Response:
-        conversation = self.get_conversation(id)
+        conversation = lookups.visible(self.seen().select_related("inbox"), id)
         wanted = self.body(NewMessage)
         limit = MAX_NOTE if wanted["note"] else conversation.inbox.setting("text_limit")
         if len(wanted["text"]) > limit:
@@ -178,6 +178,12 @@ class ConversationViews(ApiViewSet):
         )
         stored = payloads.messages_for_payload(Message.objects.filter(pk=message.pk)).get()
         return Response(payloads.message_payload(stored), status=201)
+
+    @extend_schema(responses={200: shapes.TraceShape})
+    def trace(self, request: Request, id: str, message: str) -> Response:
+        """The way of one message, hop by hop."""
+        log = Message.objects.filter(conversation=lookups.visible(self.seen(), id))
+        return Response(trace.trace_payload(lookups.visible(log, message)))
 
     # Whose it is; each of these is 409 illegal_status where the conversation does not allow it.
 
@@ -253,10 +259,12 @@ FILTERS = {
 def _filtered(rows: QuerySet[Conversation], wanted: dict[str, Any]) -> QuerySet[Conversation]:
     rows = rows.filter(**{FILTERS[name]: wanted[name] for name in FILTERS if name in wanted})
     if "label" in wanted:
+        # By its key: how many rows have it is known before they are looked for.
+        label = Label.objects.filter(name=wanted["label"]).first()
         tagged = Conversation.labels.through.objects.filter(
-            conversation=OuterRef("pk"), label__name=wanted["label"]
+            conversation=OuterRef("pk"), label=label
         )
-        rows = rows.filter(Exists(tagged))
+        rows = rows.filter(Exists(tagged)) if label else rows.none()
     if "contact" in wanted:
         public_id = parse_public_id(wanted["contact"])
         rows = rows.filter(contact__public_id=public_id) if public_id else rows.none()

@@ -16,6 +16,7 @@ from tickets.errors import (
     AlreadyThere,
     BadAttachment,
     Blocked,
+    FeedGone,
     IllegalStatus,
     InUse,
     LeaseLost,
@@ -69,7 +70,7 @@ class Refused(APIException):
 
 
 CONFLICTS = (AlreadyThere, IllegalStatus, InUse, LeaseLost, MovedOn, NotMergeable, WindowClosed)
-STATUSES = {TooLarge: 413, Unsupported: 415, Blocked: 403}
+STATUSES = {TooLarge: 413, Unsupported: 415, Blocked: 403, FeedGone: 410}
 
 
 def translated(error: TicketsError) -> APIException:

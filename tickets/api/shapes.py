@@ -96,6 +96,21 @@ class MessageShape(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class HopShape(serializers.Serializer):
+    stage = serializers.CharField()
+    at = serializers.DateTimeField()
+    ms = serializers.IntegerField(allow_null=True)
+    result = serializers.ChoiceField(["ok", "waiting", "failed", "unknown", "skipped"])
+    code = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField(allow_blank=True)
+
+
+class TraceShape(serializers.Serializer):
+    trace = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+    hops = HopShape(many=True)
+
+
 class ContactShape(serializers.Serializer):
     id = serializers.CharField()
     name = serializers.CharField(allow_blank=True)

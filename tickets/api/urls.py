@@ -5,11 +5,13 @@ from django.urls import URLPattern, path, re_path
 from tickets.api.base import ApiViewSet, NotFoundView
 from tickets.api.contacts import ContactViews
 from tickets.api.conversations import ConversationViews
+from tickets.api.events import EventsView
 from tickets.api.inboxes import InboundView, InboxViews
 from tickets.api.organisation import ApiKeyViews, LabelViews, TeamViews
 from tickets.api.routes import action, rows_of
 from tickets.api.schema_views import DocsView, SchemaView
 from tickets.api.uploads import UploadView
+from tickets.api.webhooks import WebhookViews
 
 _ID = ApiViewSet.lookup_value_regex
 
@@ -29,14 +31,19 @@ _CONVERSATIONS = [
 urlpatterns: list[URLPattern] = [
     *rows_of(ConversationViews, "conversations"),
     action(ConversationViews, "conversations", "messages", get="messages", post="create_message"),
+    action(ConversationViews, "conversations", f"messages/(?P<message>{_ID})/trace", get="trace"),
     *_CONVERSATIONS,
     *rows_of(ContactViews, "contacts"),
     action(ContactViews, "contacts", "identities", get="identities", post="add_identity"),
     action(ContactViews, "contacts", "merge", post="merge"),
     action(ContactViews, "contacts", f"links/(?P<link>{_ID})/undo", post="undo"),
+    path("events/", EventsView.as_view()),
     path("uploads/", UploadView.as_view()),
     *rows_of(InboxViews, "inboxes"),
     re_path(f"^inboxes/(?P<key>{_ID})/messages/$", InboundView.as_view()),
+    *rows_of(WebhookViews, "webhooks"),
+    action(WebhookViews, "webhooks", "deliveries", get="deliveries"),
+    action(WebhookViews, "webhooks", f"deliveries/(?P<delivery>{_ID})/replay", post="replay"),
     *rows_of(TeamViews, "teams"),
     *rows_of(LabelViews, "labels"),
     *rows_of(ApiKeyViews, "api-keys"),

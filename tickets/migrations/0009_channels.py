@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0006_keep_teams_in_use'),
+        ('tickets', '0008_feed'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

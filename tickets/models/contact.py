@@ -105,6 +105,7 @@ class IdentityLink(models.Model):
         UNIONID = "unionid", "UnionID"
         EMAIL = "email", _("邮箱")
         PHONE = "phone", _("手机号")
+        SCAN = "scan", _("扫码继续")
         MANUAL = "manual", _("人工合并")
 
     public_id = models.UUIDField(default=uuid7, unique=True, editable=False)

@@ -94,6 +94,7 @@ class Message(models.Model):
         db_constraint=False,
     )
     status = models.CharField(_("状态"), max_length=9, choices=Status.choices)
+    trace = models.CharField(_("追踪编号"), max_length=64, blank=True, db_default="")
     provider_code = models.CharField(_("平台代码"), max_length=40, blank=True)
     provider_detail = models.CharField(_("平台说明"), max_length=300, blank=True)
     created_at = models.DateTimeField(_("创建时间"))

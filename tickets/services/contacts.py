@@ -16,7 +16,7 @@ from django.db.models import Q
 from tickets import bus
 from tickets.envelopes import InboundMessage, Sender
 from tickets.errors import NotMergeable
-from tickets.events import ContactChanged, ContactMerged
+from tickets.events import ContactChanged, ContactMerged, ContactsAdded
 from tickets.models import Contact, ContactIdentity, IdentityLink, Inbox
 from tickets.services import merging
 from tickets.text import clean
@@ -55,7 +55,7 @@ def _find(addresses: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
 def identify_many(
     senders: dict[tuple[int, str], Sender], *, now: datetime
 ) -> dict[tuple[int, str], int]:
-    """(inbox id, external id) -> identity id, made where missing; five statements at most."""
+    """(inbox id, external id) -> identity id, made where missing; a few statements for all."""
     found = _find(senders)
     missing = sorted(set(senders) - set(found))
     if not missing:
@@ -76,7 +76,13 @@ def identify_many(
     )
     found = _find(senders)
     # Another transaction may have made the same address: its contact stays, ours has none.
-    Contact.objects.filter(pk__in=[c.pk for c in people], home_identities=None).delete()
+    pks = [contact.pk for contact in people]
+    superfluous = set(
+        Contact.objects.filter(pk__in=pks, home_identities=None).values_list("pk", flat=True)
+    )
+    if superfluous:
+        Contact.objects.filter(pk__in=superfluous).delete()
+    bus.publish(ContactsAdded(tuple(pk for pk in pks if pk not in superfluous)))
     return found
 
 
@@ -114,10 +120,12 @@ def update(contact: Contact, *, now: datetime, **values: Any) -> Contact:
     return contact
 
 
+@transaction.atomic
 def create(*, now: datetime, **values: Any) -> Contact:
     """A contact that people enter by hand, without an address yet."""
     contact = Contact.objects.create()
-    return update(contact, now=now, **values)
+    bus.publish(ContactsAdded((contact.pk,)))
+    return update(contact, now=now, **values) if values else contact
 
 
 def set_blocked(contact: Contact, *, blocked: bool, now: datetime) -> None:
@@ -216,8 +224,8 @@ def _apply(people: set[int], *, now: datetime) -> None:
     for contact in contacts.order_by("pk"):
         stands = owner[contact.pk]
         merged_into = stands if stands != contact.pk else None
+        joined = merged_into not in (None, contact.merged_into_id)
         Contact.objects.filter(pk=contact.pk).update(merged_into=merged_into)
         ContactIdentity.objects.filter(home=contact).update(contact=stands)
-        bus.publish(ContactChanged(contact.pk))
-        bus.publish(ContactMerged(contact.pk))
+        bus.publish(ContactChanged(contact.pk), ContactMerged(contact.pk, joined))
     merging.settle(people, now=now)

@@ -21,9 +21,15 @@ class Thread:
     last_public_seq: int
     blocked: bool
     scene: Scene | None = None
-    opened: bool = False
+    opened: bool = False  # by this batch: begun, or taken up again
+    begun: bool = False
     incoming: int = 0
     reply_identity_id: int = 0
+
+    @property
+    def was_at_rest(self) -> bool:
+        """It waited for the contact, or was put off: a message opens it."""
+        return self.scene is not None and self.scene.status in ("waiting", "snoozed")
 
     def next_seq(self) -> tuple[int, tuple[int, ...]]:
         """The next number, and the notes' numbers right before it."""

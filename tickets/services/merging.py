@@ -136,6 +136,7 @@ def _home_of(message: Message, source: Conversation, now: datetime) -> Conversat
         created_at=message.created_at,
         updated_at=now,
     )
+    bus.publish(ConversationChanged(made.pk, begun=True))
     return threads.lock(made)
 
 

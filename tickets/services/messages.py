@@ -1,6 +1,7 @@
-"""What became of an outgoing message on its way."""
+"""What became of an outgoing message: on its way, and in the eyes of those who read it."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from tickets import bus
 from tickets.events import MessageChanged, MessageDelivered
@@ -12,9 +13,11 @@ Status = Message.Status
 def _move(message: Message, status: Message.Status, *, before: list[str], **values: str) -> bool:
     """Only forward: a late receipt changes nothing. False where nothing changed."""
     with transaction.atomic():
-        moved = Message.objects.filter(pk=message.pk, status__in=before).update(
-            status=status, **values
-        )
+        row = Message.objects.filter(pk=message.pk, status__in=before)
+        fresh = row.select_for_update(of=("self",)).first()
+        meta = {**(fresh.meta or {})} if fresh else {}
+        meta["times"] = {**meta.get("times", {}), status.value: timezone.now().isoformat()}
+        moved = row.update(status=status, meta=meta, **values)
         if moved:
             bus.publish(MessageChanged(message.pk, message.conversation_id))
     return bool(moved)
@@ -66,3 +69,13 @@ def mark_failed(message: Message, *, code: str, detail: str) -> bool:
         provider_code=code[:40],
         provider_detail=detail[:300],
     )
+
+
+@transaction.atomic
+def judge(message: Message, good: bool | None) -> None:
+    """Keep what agents think of an AI's answer; None takes it back. Others are left as they are."""
+    stored = Message.objects.select_for_update(no_key=True).get(pk=message.pk)
+    if stored.meta and "good" in stored.meta:
+        stored.meta["good"] = good
+        stored.save(update_fields=["meta"])
+        bus.publish(MessageChanged(stored.pk, stored.conversation_id))

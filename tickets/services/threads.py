@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tickets import bus
+from tickets import bus, tracing
 from tickets.envelopes import SYSTEM, Author, AuthorKind
 from tickets.events import ReplyPosted
 from tickets.models import ContactIdentity, Conversation, Message
@@ -18,7 +18,7 @@ def lock(conversation: Conversation) -> Conversation:
     """The row as it is now, held until the transaction ends: numbers are given under this lock."""
     return (
         Conversation.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("contact", "inbox__hours", "team", "assignee")
+        .select_related("contact", "inbox__hours", "team", "assignee", "reply_identity__inbox")
         .get(pk=conversation.pk)
     )
 
@@ -54,6 +54,7 @@ def append(
         text=text,
         meta=meta,
         reply_to=reply_to,
+        trace=tracing.current() or tracing.new(),
         status=Message.Status.SENT if pulled else Message.Status.PENDING,
         created_at=now,
     )

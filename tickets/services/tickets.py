@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from tickets import bus
-from tickets.events import TicketOpened
+from tickets.events import TicketChanged, TicketOpened
 from tickets.models import Contact, Conversation, Team, Ticket
 from tickets.text import clean
 
@@ -44,9 +44,14 @@ def open_ticket(
 
 
 def set_status(ticket: Ticket, status: Ticket.Status, *, now: datetime) -> None:
-    Ticket.objects.filter(pk=ticket.pk).update(status=status, updated_at=now)
+    _set(ticket, status=status, updated_at=now)
 
 
 def set_priority(ticket: Ticket, priority: int, *, now: datetime) -> None:
-    value = Conversation.Priority(priority)
-    Ticket.objects.filter(pk=ticket.pk).update(priority=value, updated_at=now)
+    _set(ticket, priority=Conversation.Priority(priority), updated_at=now)
+
+
+@transaction.atomic
+def _set(ticket: Ticket, **values: Any) -> None:
+    Ticket.objects.filter(pk=ticket.pk).update(**values)
+    bus.publish(TicketChanged(ticket.pk))

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from tickets.models import Inbox
+from tickets.services import feed
 
 
 class Command(BaseCommand):
@@ -14,6 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        feed.settle_restored()
         if os.environ.get("KEFU_DEMO") != "1":
             return
         if _is_empty():

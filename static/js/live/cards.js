@@ -24,15 +24,17 @@ export function showCards(endpoints) {
   }
 }
 
-function showCard(card, { slug, backend, missing, policy, figures }) {
+function showCard(card, { slug, backend, missing, policy, figures, ill }) {
   const badge = card.querySelector('[data-slot="breaker"]');
   badge.hidden = !figures || missing.length > 0;
+  card.querySelector('[data-slot="ill"]').hidden = !ill || missing.length > 0;
   badge.dataset.breaker = figures?.cooling_s ? "cooling" : figures?.breaker;
   fill(card, {
     slug,
     breaker: figures ? wordOf(figures) : "",
     note: missing.length ? say("missing", { what: missing.join(", ") }) : backend,
     policy: policy ?? NONE,
+    ill,
     ...figuresOf(figures),
   });
 }
