@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from channels_adapters import http, tokens
-from channels_adapters.errors import NotConfigured
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Action, HttpRequest, HttpResponse, Result
 
@@ -35,8 +34,6 @@ async def _ask(
             found = read(await http.call(build(token), max_bytes=max_bytes))
         except tokens.TokenRefused as refusal:
             return refusal.result
-        except NotConfigured as error:
-            return Result(Action.PERMANENT, code="not_configured", detail=str(error))
         except http.NoAnswer as silence:
             return Result(Action.RETRY, code="no_answer", detail=str(silence))
         if not (isinstance(found, Result) and found.action == Action.REFRESH_TOKEN):

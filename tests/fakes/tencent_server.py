@@ -106,7 +106,7 @@ class TencentServer(FakeServer):
             return error(42001, "access_token expired")
         return None if given == self.token else error(40014, "invalid access_token")
 
-    open_paths: frozenset[str] = frozenset()
+    open_paths = frozenset[str]()  # of calls that need no token
 
     def issue(self) -> Answer:
         """The same token while it lives."""
