@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from channels_adapters import http, line, parts, registry, tokens
-from channels_adapters.errors import NotConfigured
+from channels_adapters.errors import NotConfigured, WindowClosed
 from channels_adapters.models import Delivery
 from channels_adapters.protocol import HttpAdapter, Outbound, OutboundMedia
 from channels_adapters.wire import Action, HttpRequest, Result
@@ -58,6 +58,8 @@ class Outcome:
 def deliver(inbox: Inbox, *, now: datetime) -> int:
     """Send what waits in an inbox, until nothing is due; how many deliveries it were."""
     line.enter_pending()
+    if registry.adapter_for(inbox).is_fetched_from:
+        return 0
     sent = 0
     while claimed := line.claim(inbox, now=timezone.now(), limit=TOGETHER):
         jobs = [job for one in claimed if (job := prepare(one, now=timezone.now()))]
@@ -162,6 +164,8 @@ async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
         result = refusal.result
     except NotConfigured as error:
         return Result(Action.PERMANENT, code="not_configured", detail=str(error))
+    except WindowClosed as error:
+        return Result(Action.WINDOW_CLOSED, code="window_closed", detail=str(error))
     except http.NoAnswer as silence:
         return _of_silence(adapter, silence)
     if result.action == Action.REFRESH_TOKEN and token:

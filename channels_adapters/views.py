@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from channels_adapters import inbound, registry
-from channels_adapters.errors import HookRefused, Reason
+from channels_adapters.errors import BadMessage, HookRefused, Reason
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Challenge, HookRequest, Reply, Verified
 from tickets.models import Inbox
@@ -36,7 +36,13 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
         return HttpResponse("too large", status=413, content_type="text/plain")
     except HookRefused as refusal:
         log.warning("hook of %s refused: %s", inbox.key, refusal)
-        return HttpResponse(refusal.reason, status=refusal.status, content_type="text/plain")
+        return refused(refusal)
+
+
+def refused(refusal: HookRefused) -> HttpResponse:
+    """A stranger learns the reason alone; who proved who it is, where it went wrong."""
+    told = str(refusal) if isinstance(refusal, BadMessage) else refusal.reason
+    return HttpResponse(told, status=refusal.status, content_type="text/plain; charset=utf-8")
 
 
 def _take(adapter: HttpAdapter, hook: HookRequest) -> Reply:
