@@ -362,6 +362,7 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "feishu": "channels_adapters.feishu.adapter.Feishu",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
 }
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
