@@ -362,6 +362,7 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
     "feishu": "channels_adapters.feishu.adapter.Feishu",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
 }

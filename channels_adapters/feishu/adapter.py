@@ -209,6 +209,8 @@ class Feishu(HttpAdapter):
         return str(handle) if handle else api.classify(response)
 
     def media_request(self, media: Media, message_id: str, token: str) -> HttpRequest | None:
+        if not token:
+            return None
         kind = "image" if media.type == MessageType.IMAGE else "file"
         path = f"messages/{quote(message_id, safe='')}/resources/{quote(media.key, safe='')}"
         return HttpRequest("GET", f"{self.api}/open-apis/im/v1/{path}?type={kind}", _auth(token))
