@@ -186,6 +186,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "poll-tmc": {
+        "task": "channels_adapters.tasks.poll_tmc",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "pick-up-stuck": {
         "task": "tickets.tasks.pick_up_stuck",
         "schedule": 5.0,
@@ -364,6 +369,7 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {
     "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
     "feishu": "channels_adapters.feishu.adapter.Feishu",
+    "taobao": "channels_adapters.taobao.adapter.Taobao",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
 }
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side

@@ -30,8 +30,17 @@ SETTING_LABELS = {
     "allowed_origins": (_("允许的网站"), _("每行一个，如 https://shop.example；不填：不限")),
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
+    "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
+}
+
+
+CHANNEL_NOTES = {
+    "taobao": _(
+        "淘宝没有公开的买卖家聊天接口：消息只能由持有聊天权限的服务商经桥接（bridge_url）收发；"
+        "不填 bridge_url 则不能回复。TMC 只有交易、退款、物流等消息，没有聊天。"
+    ),
 }
 
 
@@ -178,7 +187,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name == "base_url":
+    if name in ("base_url", "tmc_group"):
         return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
     high = 86_400 if name == "max_age_s" else 100_000
     return _number(value, low=1, high=high, **common)
