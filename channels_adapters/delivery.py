@@ -111,9 +111,9 @@ async def _send_all(jobs: Sequence[Job]) -> list[Outcome]:
 async def _send(job: Job) -> Outcome:
     """Part after part, from where an earlier attempt ended. Never raises."""
     done, platform_id = job.delivery.parts_done, ""
-    for part in job.parts[done:]:
+    for outbound in outbounds(job):
         try:
-            result = await send_part(job.adapter, _outbound(job, done, part))
+            result = await send_part(job.adapter, outbound)
         except Exception as error:  # an outermost edge: an adapter's fault stops its own job only
             log.exception("message %s cannot be sent", job.message.pk)
             result = Result(Action.PERMANENT, code="adapter", detail=type(error).__name__)
@@ -121,6 +121,12 @@ async def _send(job: Job) -> Outcome:
             return Outcome(done, platform_id, result)
         done, platform_id = done + 1, result.platform_id
     return Outcome(done, platform_id)
+
+
+def outbounds(job: Job) -> Sequence[Outbound]:
+    """The parts that are still to go."""
+    first = job.delivery.parts_done
+    return [_outbound(job, at, part) for at, part in enumerate(job.parts) if at >= first]
 
 
 def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     BAD_TOKEN = "bad_token"  # noqa: S105  no secret
     STALE = "stale"
+    REPLAYED = "replayed"
     BAD_CIPHERTEXT = "bad_ciphertext"
     WRONG_RECEIVER = "wrong_receiver"
     MALFORMED = "malformed"

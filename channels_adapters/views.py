@@ -31,7 +31,7 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
     if inbox is None or not registry.has_adapter(inbox.type):
         return HttpResponse("no such inbox", status=404, content_type="text/plain")
     try:
-        return _answer(_take(registry.adapter_for(inbox), _hook_of(request)))
+        return _answer(_take(registry.adapter_for(inbox), hook_of(request)))
     except RequestDataTooBig:
         return HttpResponse("too large", status=413, content_type="text/plain")
     except HookRefused as refusal:
@@ -60,7 +60,7 @@ def _keep(adapter: HttpAdapter, verified: Verified) -> Reply:
     return verified.reply
 
 
-def _hook_of(request: HttpRequest) -> HookRequest:
+def hook_of(request: HttpRequest) -> HookRequest:
     """Raises RequestDataTooBig, before the body is read where its length is told."""
     if len(request.body) > MAX_BODY:
         raise RequestDataTooBig

@@ -367,6 +367,7 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "api": "channels_adapters.bridge.adapter.Bridge",
     "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
     "feishu": "channels_adapters.feishu.adapter.Feishu",
     "taobao": "channels_adapters.taobao.adapter.Taobao",

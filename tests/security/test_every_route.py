@@ -54,6 +54,7 @@ PAGES: dict[str, tuple[int, int]] = {
     "console/fragments/list/": (302, 200),
     "console/fragments/c/<number:number>/": (302, 404),
     "chat/<slug:inbox_key>/uploads/": (405, 405),
+    "hooks/<slug:inbox_key>/outbox/": (404, 404),  # a bridge's only
     "widget/v1.js": (200, 200),
     "chat/<slug:inbox_key>/": (200, 200),
     "demo/": (404, 404),

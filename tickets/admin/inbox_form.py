@@ -37,6 +37,10 @@ SETTING_LABELS = {
 
 
 CHANNEL_NOTES = {
+    "api": _(
+        "填写 secret 后，此接入点成为签名桥接（docs/bridge.md）：平台接口地址为接收回复的 "
+        "webhook；不填则由桥接程序拉取回复。"
+    ),
     "taobao": _(
         "淘宝没有公开的买卖家聊天接口：消息只能由持有聊天权限的服务商经桥接（bridge_url）收发；"
         "不填 bridge_url 则不能回复。TMC 只有交易、退款、物流等消息，没有聊天。"

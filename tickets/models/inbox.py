@@ -92,6 +92,15 @@ class Inbox(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_read_by_clients(self) -> bool:
+        """Whether clients read the log themselves, so that what is committed is sent.
+
+        Those of the generic channel do, until a secret makes it a bridge.
+        """
+        is_bridge = self.type == self.Type.API and bool(self.credentials.get("secret"))
+        return self.type in (self.Type.WEB, self.Type.API) and not is_bridge
+
     def setting(self, name: str) -> Any:
         """A setting's value, or its default; KeyError for a name that no inbox has."""
         return self.settings.get(name, SETTING_DEFAULTS[name])
