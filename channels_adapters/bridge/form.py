@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.utils import translation
 from rest_framework import serializers
 
 from channels_adapters.errors import BadMessage
@@ -79,8 +80,9 @@ def read(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadMessage("the body is no JSON in UTF-8") from error
     form = Delivered(data=document)
-    if not form.is_valid():
-        raise BadMessage("; ".join(_faults(form.errors)))
+    with translation.override("en"):  # for programs, whatever language our pages have
+        if not form.is_valid():
+            raise BadMessage("; ".join(_faults(form.errors)))
     if not any(form.validated_data.values()):
         raise BadMessage("messages, receipts or recalls: at least one is expected")
     for at, message in enumerate(form.validated_data["messages"]):

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from channels_adapters import delivery, line, parts, registry
 from channels_adapters.models import Delivery
@@ -22,11 +23,11 @@ _KEY = re.compile(r"k(\d{1,18})-(\d{1,4})")
 Status = Delivery.Status
 
 
-def fetch(inbox: Inbox, *, limit: int, now: datetime) -> list[dict[str, Any]]:
+def fetch(inbox: Inbox, *, limit: int) -> list[dict[str, Any]]:
     """The next answers, at most one message a person: the next one comes after its receipt."""
     line.enter_pending()
-    claimed = line.claim(inbox, now=now, limit=limit)
-    jobs = [job for one in claimed if (job := delivery.prepare(one, now=now))]
+    claimed = line.claim(inbox, now=timezone.now(), limit=limit)
+    jobs = [job for one in claimed if (job := delivery.prepare(one, now=timezone.now()))]
     return [item(outbound) for job in jobs for outbound in delivery.outbounds(job)]
 
 

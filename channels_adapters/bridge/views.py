@@ -52,7 +52,7 @@ def _number(query: dict[str, str], name: str, *, default: int, low: int, high: i
 
 
 def _answers(inbox: Inbox, limit: int, wait_s: int) -> list[dict[str, Any]]:
-    found = outbox.fetch(inbox, limit=limit, now=timezone.now())
+    found = outbox.fetch(inbox, limit=limit)
     if found or not wait_s or not _waiting.acquire(blocking=False):
         return found
     try:
@@ -68,5 +68,5 @@ def _await(inbox: Inbox, limit: int, until: float) -> list[dict[str, Any]]:
         if not connection.in_atomic_block:
             connection.close()
         time.sleep(STEP_S)
-        found = outbox.fetch(inbox, limit=limit, now=timezone.now())
+        found = outbox.fetch(inbox, limit=limit)
     return found
