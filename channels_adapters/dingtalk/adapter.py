@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 from django.utils import timezone
 
 from channels_adapters import sealed
-from channels_adapters.capabilities import Capabilities, MediaRule, Unit
+from channels_adapters.capabilities import Capabilities
 from channels_adapters.dingtalk import api, sending
 from channels_adapters.dingtalk.content import content_of
+from channels_adapters.dingtalk.table import CAPABILITIES
 from channels_adapters.errors import HookRefused, Reason
 from channels_adapters.freshness import moment, require_fresh
 from channels_adapters.protocol import Event, HttpAdapter, Outbound, OutboundMedia
@@ -38,25 +39,8 @@ from channels_adapters.wire import (
 )
 from tickets.envelopes import InboundMessage, Media, MessageType, ReplyTerms, Sender
 
-MIB = 1024 * 1024
 MAX_AGE_S = 3600
 CHECKS = ("check_url", "check_create_suite_url", "check_update_suite_url")
-OFFICE = "application/vnd.openxmlformats-officedocument"
-FILES = frozenset(
-    {
-        "application/pdf",
-        "application/zip",
-        "application/x-rar-compressed",
-        "application/vnd.rar",
-        "application/msword",
-        "application/vnd.ms-excel",
-        "application/vnd.ms-powerpoint",
-        f"{OFFICE}.wordprocessingml.document",
-        f"{OFFICE}.spreadsheetml.sheet",
-        f"{OFFICE}.presentationml.presentation",
-    }
-)
-PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/bmp"})
 
 
 class DingTalk(HttpAdapter):
@@ -67,15 +51,7 @@ class DingTalk(HttpAdapter):
     old_base_url: ClassVar[str] = "https://oapi.dingtalk.com"
     required: ClassVar[tuple[str, ...]] = ("app_secret|encoding_aes_key",)
     sending: ClassVar[tuple[str, ...]] = ("app_key", "app_secret", "robot_code")
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        text_limit=5_000,  # of 15 000 bytes that msgParam may have: JSON escapes a newline
-        text_unit=Unit.BYTES,
-        media={
-            MessageType.IMAGE: MediaRule(20 * MIB, PICTURES),
-            MessageType.FILE: MediaRule(20 * MIB, FILES),
-        },
-        per_address_s=3.0,  # 20 a minute
-    )
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
 
     # In --------------------------------------------------------------------------------------
 
@@ -89,6 +65,7 @@ class DingTalk(HttpAdapter):
             raise HookRefused(Reason.WRONG_RECEIVER, "a message to another robot")
         if not body.get("msgId"):
             raise HookRefused(Reason.MALFORMED, "no msgId")
+        body.pop("senderUnionId", None)  # it joins people, and nothing here is signed
         return Verified(body, json_reply({}))
 
     def _require_signature(self, request: HookRequest, now: datetime) -> None:

@@ -169,6 +169,9 @@ def _object(data: str | bytes) -> dict[str, Any] | None:
 
 @database_sync_to_async
 def _keep(adapter: HttpAdapter, payload: dict[str, Any]) -> None:
+    """Raises NoStream where the inbox was disabled meanwhile: nothing is acknowledged."""
+    if not Inbox.objects.enabled().filter(pk=adapter.account.inbox_id).exists():
+        raise NoStream("the inbox is disabled")
     inbound.accept(adapter, payload, now=timezone.now())
 
 

@@ -294,6 +294,12 @@ def test_the_same_msg_id_is_taken_once_whatever_else_it_says(dingtalk, inbox):
     assert [one.text for one in story.incoming()] == ["你好"]
 
 
+def test_an_unsigned_body_joins_nobody_with_anybody(dingtalk, inbox):
+    come(inbox, dingtalk, dingtalk.robot("你好", senderUnionId="union-of-the-boss"))
+
+    assert "union-of-the-boss" not in json.dumps(Envelope.objects.get().payload)
+
+
 def test_an_event_for_another_app_is_refused(dingtalk, inbox):
     body, query = dingtalk.sealed({"EventType": "check_url"}, receiver="dingother")
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
+from channels_adapters import inbound
 from channels_adapters.dingtalk import stream
 from tests import factories
 from tests.channels_adapters import story
@@ -96,6 +98,39 @@ async def test_no_ticket_is_logged(dingtalk, caplog):
     ours = [one.getMessage() for one in caplog.records if one.name != "websockets.server"]
     assert any("is open" in line for line in ours)
     assert not any("ticket%20" in line for line in ours)
+
+
+async def test_what_could_not_be_stored_comes_again(dingtalk, monkeypatch):
+    inbox = await sync_to_async(an_inbox)(dingtalk)
+    accept, failures = inbound.accept, [OperationalError("the database is away")]
+
+    def once_away(*args: Any, **values: Any) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return accept(*args, **values)
+
+    monkeypatch.setattr(inbound, "accept", once_away)
+    dingtalk.frames.append(dingtalk.frame("CALLBACK", ROBOT_TOPIC, dingtalk.robot("你好")))
+
+    await serve_until(inbox, lambda: len(dingtalk.acks) == 1)
+
+    assert dingtalk.streams == 2
+    assert await sync_to_async(Envelope.objects.count)() == 1
+
+
+async def test_a_message_to_an_inbox_disabled_meanwhile_is_not_taken(dingtalk):
+    inbox = await sync_to_async(an_inbox)(dingtalk)
+    work = asyncio.create_task(stream.serve(inbox.pk))
+    while not dingtalk.streams:
+        await asyncio.sleep(0.02)
+    inbox.enabled = False
+    await sync_to_async(inbox.save)()
+    dingtalk.frames.append(dingtalk.frame("CALLBACK", ROBOT_TOPIC, dingtalk.robot("你好")))
+
+    await asyncio.wait_for(work, 10)
+
+    assert (dingtalk.acks, len(dingtalk.frames)) == ([], 1)
+    assert not await sync_to_async(Envelope.objects.exists)()
 
 
 async def test_a_disabled_inbox_ends_its_service(dingtalk):

@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from channels_adapters import sealed
 from tests.fakes.raw_server import RawRequest, RawServer
@@ -181,12 +183,20 @@ class FakeDingTalk(RawServer):
             return
         self.tickets.discard(ticket)
         self.streams += 1
-        while self.frames:
-            frame = self.frames.pop(0)
-            await connection.send(json.dumps(frame, ensure_ascii=False))
-            if frame["headers"].get("topic") != "disconnect":
-                self.acks.append(json.loads(await connection.recv()))
-        await asyncio.wait_for(connection.wait_closed(), 10)
+        while connection.state is State.OPEN:
+            if self.frames:
+                await self._exchange(connection, self.frames.pop(0))
+            await asyncio.sleep(0.01)
+
+    async def _exchange(self, connection: ServerConnection, frame: dict[str, Any]) -> None:
+        await connection.send(json.dumps(frame, ensure_ascii=False))
+        if frame["headers"].get("topic") == "disconnect":
+            await connection.wait_closed()
+            return
+        try:
+            self.acks.append(json.loads(await connection.recv()))
+        except ConnectionClosed:  # not acknowledged: it comes again
+            self.frames.insert(0, frame)
 
 
 def urlencode_ticket(ticket: str) -> str:
