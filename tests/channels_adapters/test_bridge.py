@@ -19,6 +19,7 @@ from tests.channels_adapters.bridges import (
     say,
     signed,
 )
+from tickets.api.inboxes import callback_url
 from tickets.models import Envelope, Inbox, ReplyRoute
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,7 @@ def test_the_same_call_again_is_refused(inbox):
     assert (again.status_code, again.content) == (403, b"replayed")
 
 
-@pytest.mark.parametrize("age_s", [301, -301])
+@pytest.mark.parametrize("age_s", [330, -330])
 def test_an_old_call_and_one_of_tomorrow_are_refused(inbox, age_s):
     body = story.jsoned({"recalls": ["dy-1"]})
 
@@ -197,3 +198,10 @@ def test_who_may_not_come_to_the_outbox(inbox):
     assert Client().post("/hooks/bridge/outbox/").status_code == 405
     headers = signed(method="GET")
     assert [pull(inbox, headers=headers).status_code for _ in range(2)] == [200, 403]
+
+
+def test_an_inbox_names_the_door_that_it_has(inbox):
+    plain = factories.inbox("api", key="plain")
+
+    assert callback_url(inbox).endswith("/hooks/bridge/")
+    assert callback_url(plain).endswith("/api/v1/inboxes/plain/messages/")
