@@ -6,7 +6,6 @@ and signed, and plain ones are refused. Only the check of our address comes with
 
 import hmac
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 from channels_adapters.capabilities import Capabilities, MediaRule, Unit
 from channels_adapters.errors import HookRefused, NotConfigured, Reason
-from channels_adapters.feishu import api, crypto
+from channels_adapters.feishu import api, crypto, sending
 from channels_adapters.feishu.content import content_of
 from channels_adapters.freshness import moment, require_fresh
 from channels_adapters.protocol import Event, HttpAdapter, Outbound, OutboundMedia
@@ -37,7 +36,6 @@ MAX_AGE_S = 8 * 3600  # the last retry comes after 7.1 h, perhaps with its first
 IMAGES = frozenset(
     f"image/{name}" for name in ("jpeg", "png", "webp", "gif", "bmp", "tiff", "heic")
 )
-_AT = re.compile(r"<(?=/?at\b)", re.IGNORECASE)
 
 
 class Feishu(HttpAdapter):
@@ -66,29 +64,29 @@ class Feishu(HttpAdapter):
     def verify(self, request: HookRequest, *, now: datetime) -> Verified | Challenge:
         encrypt_key = self.account.credential("encrypt_key")
         payload = _object(request.body)
-        sealed = payload.get("encrypt")
-        if isinstance(sealed, str):
-            if not encrypt_key:
-                raise HookRefused(Reason.NOT_CONFIGURED, "sealed, and no encrypt_key is set")
-            payload = _object(crypto.open_sealed(sealed, encrypt_key))
+        is_signed = bool(encrypt_key) and self._is_signed(request, encrypt_key, now)
+        if isinstance(payload.get("encrypt"), str):
+            payload = _opened(payload["encrypt"], encrypt_key, is_signed=is_signed)
         if payload.get("type") == "url_verification":
             self._require_token(payload.get("token"))
             return Challenge(json_reply({"challenge": str(payload.get("challenge", ""))}))
-        if encrypt_key:
-            self._require_signature(request, encrypt_key, now)
+        if encrypt_key and not is_signed:
+            raise HookRefused(Reason.MISSING_SIGNATURE)
         return Verified(self._own(payload), json_reply({}))
 
-    def _require_signature(self, request: HookRequest, encrypt_key: str, now: datetime) -> None:
+    def _is_signed(self, request: HookRequest, encrypt_key: str, now: datetime) -> bool:
+        """False where it bears no signature; a wrong or an old one raises HookRefused."""
         stamp, nonce, given = (
             request.header(f"x-lark-{name}")
             for name in ("request-timestamp", "request-nonce", "signature")
         )
         if not (stamp and nonce and given):
-            raise HookRefused(Reason.MISSING_SIGNATURE)
+            return False
         if not crypto.is_signed(given, stamp, nonce, encrypt_key, request.body):
             raise HookRefused(Reason.BAD_SIGNATURE)
         max_age_s = float(self.account.setting("max_age_s", MAX_AGE_S))
         require_fresh(moment(stamp), now=now, max_age_s=max_age_s)
+        return True
 
     def _require_token(self, given: Any) -> None:
         wanted = self.account.credential("verification_token")
@@ -168,7 +166,7 @@ class Feishu(HttpAdapter):
     def build_send(self, outbound: Outbound, token: str) -> HttpRequest:
         if not token:
             raise NotConfigured("app_id", "app_secret")
-        kind, content = _content(outbound)
+        kind, content = sending.content_for(outbound)
         body: dict[str, Any] = {
             "msg_type": kind,
             "content": json.dumps(content, ensure_ascii=False),
@@ -194,7 +192,7 @@ class Feishu(HttpAdapter):
             raise NotConfigured("app_id", "app_secret")
         is_image = media.type == MessageType.IMAGE
         field = "image" if is_image else "file"
-        form = {"image_type": "message"} if is_image else _file_form(media)
+        form = {"image_type": "message"} if is_image else sending.file_form(media)
         return HttpRequest(
             "POST",
             f"{self.api}/open-apis/im/v1/{field}s",
@@ -238,6 +236,18 @@ class Feishu(HttpAdapter):
         return {name: str(value) for name, value in found.items() if value}
 
 
+def _opened(sealed: str, encrypt_key: str, *, is_signed: bool) -> dict[str, Any]:
+    """What was sealed. Who does not sign learns nothing of how far it could be opened."""
+    if not encrypt_key:
+        raise HookRefused(Reason.NOT_CONFIGURED, "sealed, and no encrypt_key is set")
+    try:
+        return _object(crypto.open_sealed(sealed, encrypt_key))
+    except HookRefused as defect:
+        if is_signed:
+            raise
+        raise HookRefused(Reason.MISSING_SIGNATURE) from defect
+
+
 def _object(body: bytes | str) -> dict[str, Any]:
     try:
         found = json.loads(body)
@@ -262,32 +272,6 @@ def _read_receipts(event: Mapping[str, Any], event_id: str) -> list[InboundMessa
         Event("receipt", f"{event_id}:{one}", data={"platform_id": str(one), "status": "read"})
         for one in event.get("message_id_list") or ()
     ]
-
-
-def _content(outbound: Outbound) -> tuple[str, dict[str, str]]:
-    """The message's type there, and what it holds. Text could mention people: it must not."""
-    media = outbound.media
-    if media is None:
-        return "text", {"text": _AT.sub("<\u200b", outbound.text)}
-    if media.type == MessageType.IMAGE:
-        return "image", {"image_key": media.handle}
-    kinds = {"opus": "audio", "mp4": "media"}
-    return kinds.get(_file_type(media), "file"), {"file_key": media.handle}
-
-
-def _file_form(media: OutboundMedia) -> dict[str, str]:
-    return {"file_type": _file_type(media), "file_name": media.name}
-
-
-def _file_type(media: OutboundMedia) -> str:
-    """Feishu's word for it; what it cannot play goes as a file."""
-    if media.content_type in ("audio/opus", "audio/ogg"):
-        return "opus"
-    if media.content_type == "video/mp4":
-        return "mp4"
-    ending = media.name.rpartition(".")[2].lower()
-    known = {"pdf": "pdf", "doc": "doc", "docx": "doc", "xls": "xls", "xlsx": "xls"}
-    return known.get(ending, "ppt" if ending in ("ppt", "pptx") else "stream")
 
 
 def _auth(token: str) -> dict[str, str]:

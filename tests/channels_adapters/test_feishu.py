@@ -1,5 +1,6 @@
 """Feishu, end to end: its pushes at our door, our calls on a socket of a stand-in."""
 
+import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -297,6 +298,20 @@ def test_what_is_no_event_is_refused(feishu, inbox, body):
 
     assert response.status_code in (400, 401, 403)
     assert not Envelope.objects.exists()
+
+
+def test_who_does_not_sign_learns_nothing_of_the_seal(feishu, inbox):
+    """Else the answers to altered bytes would tell what a sealed event says."""
+    body, _ = feishu.push(feishu.message("秘密"))
+    sealed = bytearray(base64.b64decode(json.loads(body)["encrypt"]))
+    answers = set()
+    for last in range(256):
+        sealed[-17] = last  # so every padding comes about
+        altered = story.jsoned({"encrypt": base64.b64encode(sealed).decode()})
+        response = story.knock(inbox, altered, {})
+        answers.add((response.status_code, response.content))
+
+    assert answers == {(401, b"missing_signature")}
 
 
 def test_a_push_of_yesterday_is_refused(feishu, inbox):
