@@ -17,7 +17,7 @@ from unfold.widgets import (
 from tickets import inbox_fields
 from tickets.fields import masked
 from tickets.models import Inbox
-from tickets.models.inbox import SETTING_DEFAULTS
+from tickets.models.inbox import SETTING_DEFAULTS, setting_default
 
 CREDENTIAL, SETTING, CLEAR = "credential_", "setting_", "clear_credentials"
 _LIMITS = {"rate_visitor": "visitor", "rate_network": "network"}
@@ -126,11 +126,12 @@ class InboxForm(forms.ModelForm):
         if limits:
             given["rate_limit"] = limits
         stored.update(given)
-        return {name: value for name, value in stored.items() if value != _default(name)}
+        kind = self.instance.type
+        return {name: value for name, value in stored.items() if value != _default(kind, name)}
 
 
-def _default(name: str) -> Any:
-    return SETTING_DEFAULTS.get(name)
+def _default(inbox_type: str, name: str) -> Any:
+    return setting_default(inbox_type, name) if name in SETTING_DEFAULTS else None
 
 
 def _credential_field(inbox: Inbox, name: str) -> forms.Field:

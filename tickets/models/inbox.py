@@ -23,6 +23,22 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "max_age_s": 300,
 }
 
+# Seconds that a platform's signed request stays fresh, where it repeats for longer than others.
+MAX_AGE_S = {
+    "feishu": 8 * 3600,
+    "dingtalk": 3600,
+    "wecom": 600,
+    "wecom_kf": 600,
+    "wechat_oa": 600,
+}
+
+
+def setting_default(inbox_type: str, name: str) -> Any:
+    """What a setting is where none is stored; KeyError for a name that no inbox has."""
+    if name == "max_age_s" and inbox_type in MAX_AGE_S:
+        return MAX_AGE_S[inbox_type]
+    return SETTING_DEFAULTS[name]
+
 
 def new_key() -> str:
     return secrets.token_urlsafe(12).replace("_", "a").replace("-", "b")
@@ -103,4 +119,4 @@ class Inbox(models.Model):
 
     def setting(self, name: str) -> Any:
         """A setting's value, or its default; KeyError for a name that no inbox has."""
-        return self.settings.get(name, SETTING_DEFAULTS[name])
+        return self.settings.get(name, setting_default(self.type, name))
