@@ -4,6 +4,7 @@ import threading
 import time
 import urllib.error
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from channels_adapters import line
+from channels_adapters.bridge import outbox
 from channels_adapters.models import Delivery
 from tests import factories
 from tests.channels_adapters import story
@@ -21,13 +23,16 @@ from tests.channels_adapters.bridges import (
     SECRET,
     FakeBridge,
     example,
+    post,
     pull,
     pulled,
     report,
     say,
 )
 from tests.fakes.server import as_json
-from tickets.models import Envelope, Inbox, Message
+from tickets.envelopes import SYSTEM
+from tickets.models import Conversation, Envelope, Inbox, Message
+from tickets.services import conversations
 
 pytestmark = pytest.mark.django_db
 
@@ -122,6 +127,28 @@ def test_a_text_and_its_file_are_two_parts_and_one_message(inbox):
     assert story.fate(message) == ("pending", "")
     report(inbox, file["id"], "sent")
     assert story.fate(message) == ("sent", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_come_at_once_get_different_answers(inbox):
+    for number in range(12):
+        person = {"id": f"u-{number}"}
+        said = {"source_id": f"dy-{number}", "from": person, "text": "在吗"}
+        post(inbox, {"messages": [said]})
+    story.drain()
+    for conversation in Conversation.objects.all():
+        conversations.post_reply(conversation, author=SYSTEM, text="您好", now=timezone.now())
+
+    def come(_: int) -> list[str]:
+        try:
+            return [answer["to"] for answer in outbox.fetch(inbox, limit=5)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as workers:
+        got = [to for found in workers.map(come, range(3)) for to in found]
+
+    assert sorted(got) == sorted({f"u-{number}" for number in range(12)})
 
 
 def test_receipts_of_strangers_ids_change_nothing(inbox):

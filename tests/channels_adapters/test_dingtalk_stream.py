@@ -15,6 +15,7 @@ from channels_adapters.dingtalk import stream
 from tests import factories
 from tests.channels_adapters import story
 from tests.fakes.dingtalk_server import ROBOT_TOPIC, FakeDingTalk
+from tickets import outbound
 from tickets.models import Envelope, Inbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -141,6 +142,14 @@ async def test_a_disabled_inbox_ends_its_service(dingtalk):
     await asyncio.wait_for(stream.serve(inbox.pk), 5)
 
     assert dingtalk.requests == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "localhost"])
+async def test_a_socket_is_guarded_as_every_call_is(settings, host):
+    settings.OUTBOUND_ALLOW = []
+
+    with pytest.raises(outbound.AddressRefused):
+        await outbound.open_socket(host, 80, timeout_s=2)
 
 
 def test_the_command_names_what_is_missing(dingtalk):
