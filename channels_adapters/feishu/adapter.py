@@ -214,7 +214,7 @@ class Feishu(HttpAdapter):
         return HttpRequest("GET", f"{self.api}/open-apis/im/v1/{path}?type={kind}", _auth(token))
 
     def read_media(self, response: HttpResponse, token: str) -> Fetched | HttpRequest | Result:
-        if response.status == 200 and "code" not in response.document:
+        if api.is_file(response):
             return Fetched(response.body, response.headers.get("content-type", ""))
         return api.classify(response)
 

@@ -27,6 +27,15 @@ def classify(response: HttpResponse) -> Result:
     return Result(Action.PERMANENT, code=name, detail=detail)
 
 
+def is_file(response: HttpResponse) -> bool:
+    """Whether a download brought the file, which may be JSON as well, rather than an error."""
+    if response.status != 200:
+        return False
+    said = response.document
+    is_error = isinstance(said.get("code"), int) and "msg" in said
+    return "content-disposition" in response.headers or not is_error
+
+
 def _hint(response: HttpResponse) -> float | None:
     """When to come back, in seconds."""
     wait = response.headers.get("x-ogw-ratelimit-reset", "")
