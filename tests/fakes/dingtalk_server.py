@@ -18,7 +18,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -176,9 +176,9 @@ class FakeDingTalk(RawServer):
 
     async def _stream(self, connection: ServerConnection) -> None:
         """Send what is to be sent; keep what is acknowledged. A ticket is good for one socket."""
-        query = connection.request.path.partition("?")[2]
-        ticket = next((t for t in self.tickets if urlencode_ticket(t) == query), None)
-        if ticket is None:
+        query = dict(parse_qsl(connection.request.path.partition("?")[2]))
+        ticket = query.get("ticket", "")
+        if ticket not in self.tickets:
             await connection.close(4001)
             return
         self.tickets.discard(ticket)
@@ -197,10 +197,6 @@ class FakeDingTalk(RawServer):
             self.acks.append(json.loads(await connection.recv()))
         except ConnectionClosed:  # not acknowledged: it comes again
             self.frames.insert(0, frame)
-
-
-def urlencode_ticket(ticket: str) -> str:
-    return f"ticket={ticket.replace(' ', '%20')}"
 
 
 def refuse(code: str | int, status: int = 400, message: str = "no") -> Behaviour:
