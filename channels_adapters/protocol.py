@@ -148,6 +148,11 @@ class HttpAdapter(ABC):
     def classify(self, response: HttpResponse) -> Result: ...
 
     @property
+    def is_fetched_from(self) -> bool:
+        """Whether the other side comes for what is to go out, rather than being called."""
+        return False
+
+    @property
     def api(self) -> str:
         """The platform's API host; an inbox may name another."""
         return str(self.account.setting("base_url", self.base_url)).rstrip("/")

@@ -4,16 +4,20 @@ import logging
 from datetime import UTC, datetime
 
 from celery import shared_task
+from django.core.cache import cache
 from django.utils import timezone
 
 from channels_adapters import delivery, fetching, handling, line, profiles, registry, typing
 from channels_adapters.models import Delivery, PullCursor
+from channels_adapters.taobao import tmc
+from channels_adapters.taobao.adapter import Taobao
 from channels_adapters.wecom_kf import pulling, sessions, welcome
 from tickets.models import ContactIdentity, Envelope, Inbox, Message
 
 log = logging.getLogger(__name__)
 
 SWEEP = 200  # rows a round; the next round is seconds away
+TMC_HELD_S = 120  # longer than a poll takes
 
 
 @shared_task
@@ -74,6 +78,27 @@ def show_typing(conversation_id: int) -> None:
 def _writers(message_ids: list[int]) -> set[int]:
     found = Message.objects.filter(pk__in=message_ids).values_list("identity", flat=True)
     return {pk for pk in found if pk}
+
+
+@shared_task
+def poll_tmc() -> None:
+    """Queue a poll for every shop that has a group of TOP's messages."""
+    shops = Inbox.objects.enabled().filter(type=Inbox.Type.TAOBAO, settings__tmc_group__gt="")
+    for inbox_id in shops.values_list("pk", flat=True):
+        poll_tmc_group.delay(inbox_id)
+
+
+@shared_task
+def poll_tmc_group(inbox_id: int) -> None:
+    """Fetch what TOP's queue has for a shop; one worker at a time."""
+    inbox = Inbox.objects.enabled().filter(pk=inbox_id, type=Inbox.Type.TAOBAO).first()
+    held = f"tmc-poll:{inbox_id}"
+    if inbox is None or not cache.add(held, 1, TMC_HELD_S):
+        return
+    try:
+        tmc.poll(Taobao(registry.account_of(inbox)), now=timezone.now())
+    finally:
+        cache.delete(held)
 
 
 # Platforms that only give notice --------------------------------------------------------------

@@ -197,6 +197,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "poll-tmc": {
+        "task": "channels_adapters.tasks.poll_tmc",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "pick-up-stuck": {
         "task": "tickets.tasks.pick_up_stuck",
         "schedule": 5.0,
@@ -395,6 +400,10 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "api": "channels_adapters.bridge.adapter.Bridge",
+    "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
+    "feishu": "channels_adapters.feishu.adapter.Feishu",
+    "taobao": "channels_adapters.taobao.adapter.Taobao",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
     "wechat_oa": "channels_adapters.wechat_oa.adapter.WechatOA",
     "wecom": "channels_adapters.wecom.adapter.WeCom",

@@ -38,11 +38,14 @@ ALIASES: Mapping[tuple[str, str], str] = {("feishu", "token"): "verification_tok
 WECHAT_MODES = ("safe", "compatible", "plain")
 
 _COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s")
-_WEB = ("allowed_origins", "text_limit", "rate_limit", "typing_preview")
+_OF_TYPE: Mapping[str, tuple[str, ...]] = {
+    "web": ("allowed_origins", "text_limit", "rate_limit", "typing_preview"),
+    "taobao": ("tmc_group",),
+}
 
 
 def setting_names(inbox_type: str) -> tuple[str, ...]:
-    return (*_COMMON, *_WEB) if inbox_type == Inbox.Type.WEB else _COMMON
+    return (*_COMMON, *_OF_TYPE.get(inbox_type, ()))
 
 
 def credential_name(inbox_type: str, name: str) -> str | None:
@@ -140,6 +143,12 @@ def _wrong_url(value: object) -> str | None:
     return None
 
 
+def _wrong_group(value: object) -> str | None:
+    if isinstance(value, str) and clean(value) == value and len(value) <= 100:
+        return None
+    return "the name of a group, or an empty string, is expected"
+
+
 def _wrong_origins(value: object) -> str | None:
     if not isinstance(value, list) or len(value) > 100:
         return "a list of at most 100 origins is expected"
@@ -175,4 +184,5 @@ _CHECKS = {
     "text_limit": lambda value: _wrong_number(value, 1, 100_000),
     "rate_limit": _wrong_rate_limit,
     "typing_preview": _wrong_flag,
+    "tmc_group": _wrong_group,
 }

@@ -177,6 +177,31 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return _choose(host, port, answers)
 
 
+async def open_socket(host: str, port: int, *, timeout_s: float) -> socket.socket:
+    """A TCP connection for a library that speaks its own protocol over it.
+
+    Raises AddressRefused, OSError, TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout_s):
+        answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        failure: OSError = ConnectionError(f"{host} has no address")
+        for address in _choose(host, port, answers):
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.setblocking(False)
+            try:
+                await loop.sock_connect(connection, (str(address), port))
+            except BaseException as error:
+                connection.close()
+                if not isinstance(error, OSError):
+                    raise
+                failure = error
+            else:
+                return connection
+    raise failure
+
+
 class _GuardedTransport(httpx.AsyncHTTPTransport):
     def __init__(self) -> None:
         # httpx has no parameter for its pool, nor for the network backend of one.

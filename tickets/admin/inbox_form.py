@@ -17,7 +17,7 @@ from unfold.widgets import (
 from tickets import inbox_fields
 from tickets.fields import masked
 from tickets.models import Inbox
-from tickets.models.inbox import SETTING_DEFAULTS
+from tickets.models.inbox import SETTING_DEFAULTS, setting_default
 
 CREDENTIAL, SETTING, CLEAR = "credential_", "setting_", "clear_credentials"
 _LIMITS = {"rate_visitor": "visitor", "rate_network": "network"}
@@ -30,8 +30,21 @@ SETTING_LABELS = {
     "allowed_origins": (_("允许的网站"), _("每行一个，如 https://shop.example；不填：不限")),
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
+    "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
+}
+
+
+CHANNEL_NOTES = {
+    "api": _(
+        "填写 secret 后，此接入点成为签名桥接（docs/bridge.md）：平台接口地址为接收回复的 "
+        "webhook；不填则由桥接程序拉取回复。"
+    ),
+    "taobao": _(
+        "淘宝没有公开的买卖家聊天接口：消息只能由持有聊天权限的服务商经桥接（bridge_url）收发；"
+        "不填 bridge_url 则不能回复。TMC 只有交易、退款、物流等消息，没有聊天。"
+    ),
 }
 
 
@@ -113,11 +126,12 @@ class InboxForm(forms.ModelForm):
         if limits:
             given["rate_limit"] = limits
         stored.update(given)
-        return {name: value for name, value in stored.items() if value != _default(name)}
+        kind = self.instance.type
+        return {name: value for name, value in stored.items() if value != _default(kind, name)}
 
 
-def _default(name: str) -> Any:
-    return SETTING_DEFAULTS.get(name)
+def _default(inbox_type: str, name: str) -> Any:
+    return setting_default(inbox_type, name) if name in SETTING_DEFAULTS else None
 
 
 def _credential_field(inbox: Inbox, name: str) -> forms.Field:
@@ -178,7 +192,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name == "base_url":
+    if name in ("base_url", "tmc_group"):
         return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
     high = 86_400 if name == "max_age_s" else 100_000
     return _number(value, low=1, high=high, **common)

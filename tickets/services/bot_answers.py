@@ -8,11 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Case, F, Value, When
 
-from tickets import bus
+from tickets import bus, tracing
 from tickets.envelopes import BOT
 from tickets.events import ConversationChanged, ReplyPosted
 from tickets.models import Conversation, Message
-from tickets.services.threads import PULLING_CHANNELS
 from tickets.text import clean
 
 
@@ -68,7 +67,7 @@ def _still(answer: BotAnswer, held: dict[int, Conversation]) -> Conversation | N
 
 def _row(answer: BotAnswer, thread: Conversation, now: datetime) -> Message:
     identity = thread.reply_identity
-    pulled = identity.inbox.type in PULLING_CHANNELS
+    pulled = identity.inbox.is_read_by_clients
     return Message(
         conversation=thread,
         seq=thread.last_seq + 1,
@@ -79,6 +78,7 @@ def _row(answer: BotAnswer, thread: Conversation, now: datetime) -> Message:
         text=clean(answer.text),
         meta=answer.meta,
         reply_to=answer.question,
+        trace=tracing.current() or tracing.new(),
         status=Message.Status.SENT if pulled else Message.Status.PENDING,
         created_at=now,
     )
