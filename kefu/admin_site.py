@@ -23,6 +23,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("tickets_inbox", "hub"),
             ("tickets_envelope", "mail"),
             ("channels_adapters_delivery", "outbox"),
+            ("channels_adapters_pullcursor", "sync"),
         ],
     ),
     (

@@ -16,6 +16,7 @@ from tickets.outbound import validate_url
 from tickets.text import clean
 
 MAX_SECRET = 4000  # characters: a private key fits
+MAX_WELCOME = 600  # characters: platforms take 2048 bytes
 
 _WECOM = ("corp_id", "agent_id", "secret", "token", "encoding_aes_key")
 CREDENTIALS: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +42,7 @@ _COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s")
 _OF_TYPE: Mapping[str, tuple[str, ...]] = {
     "web": ("allowed_origins", "text_limit", "rate_limit", "typing_preview"),
     "taobao": ("tmc_group",),
+    "wecom_kf": ("welcome",),
 }
 
 
@@ -149,6 +151,12 @@ def _wrong_group(value: object) -> str | None:
     return "the name of a group, or an empty string, is expected"
 
 
+def _wrong_welcome(value: object) -> str | None:
+    if isinstance(value, str) and clean(value) == value and len(value) <= MAX_WELCOME:
+        return None
+    return f"a text of at most {MAX_WELCOME} characters is expected"
+
+
 def _wrong_origins(value: object) -> str | None:
     if not isinstance(value, list) or len(value) > 100:
         return "a list of at most 100 origins is expected"
@@ -185,4 +193,5 @@ _CHECKS = {
     "rate_limit": _wrong_rate_limit,
     "typing_preview": _wrong_flag,
     "tmc_group": _wrong_group,
+    "welcome": _wrong_welcome,
 }

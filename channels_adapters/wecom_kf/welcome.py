@@ -25,10 +25,9 @@ LANGUAGE = "zh-hans"
 
 
 def text_of(inbox: Inbox) -> str:
-    """The inbox's own words, as the web page's: `settings["texts"]["zh-hans"]["welcome"]`."""
-    own = (inbox.settings.get("texts") or {}).get(LANGUAGE) or {}
+    """The inbox's own words, or the web page's."""
     with translation.override(LANGUAGE):
-        return str(own.get("welcome") or translation.gettext("您好，有什么可以帮您？"))
+        return str(inbox.setting("welcome") or translation.gettext("您好，有什么可以帮您？"))
 
 
 def greet(inbox: Inbox, code: str, *, entered_at: datetime, now: datetime) -> bool:

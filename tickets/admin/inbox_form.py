@@ -31,6 +31,7 @@ SETTING_LABELS = {
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
     "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
+    "welcome": (_("欢迎语"), _("客户进入会话时发送；不填：默认欢迎语")),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
 }
@@ -192,7 +193,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name in ("base_url", "tmc_group"):
+    if name in ("base_url", "tmc_group", "welcome"):
         return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
     high = 86_400 if name == "max_age_s" else 100_000
     return _number(value, low=1, high=high, **common)

@@ -19,6 +19,7 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "rate_limit": {"visitor": 60, "network": 6000},  # messages a minute, 0: none
     "typing_preview": False,
     "tmc_group": "",  # TOP's group of messages; none: not polled
+    "welcome": "",  # said to who enters; none: our own words
     "base_url": "",
     "max_age_s": 300,
 }
