@@ -1,5 +1,5 @@
 """渠道与接入 in the admin: what came in, what goes out."""
 
-from channels_adapters.admin import deliveries, envelopes
+from channels_adapters.admin import deliveries, envelopes, pull_cursors
 
-__all__ = ["deliveries", "envelopes"]
+__all__ = ["deliveries", "envelopes", "pull_cursors"]

@@ -25,6 +25,7 @@ from tests.channels_adapters.conftest import drain
 from tests.fakes.server import as_json, hang_up, respond
 from tests.fakes.tencent_server import Pusher, document, sha1
 from tests.fakes.wecom_server import AGENT_ID, CORP_ID, KFID, SECRET, FakeWeCom
+from tickets import inbox_fields
 from tickets.envelopes import Author
 from tickets.models import Contact, Conversation, Envelope, Inbox, Message, ReplyWindow
 from tickets.services import attachments, conversations
@@ -384,6 +385,17 @@ def test_who_enters_is_greeted_once_and_brings_our_token(kf, wecom, queued):
     started = Envelope.objects.get(payload__kind="started")
     assert started.payload["data"]["proof"] == "token.of.ours"
     assert started.status == Envelope.Status.DONE
+
+
+def test_an_inbox_greets_in_its_own_words(kf, wecom):
+    Inbox.objects.update(settings={**kf.settings, "welcome": "欢迎光临"})
+
+    notify(wecom.entered(USER))
+
+    assert [one["text"]["content"] for one in wecom.welcomes] == ["欢迎光临"]
+    assert inbox_fields.wrong_setting("wecom_kf", "welcome", "欢迎光临") is None
+    assert inbox_fields.wrong_setting("wecom_kf", "welcome", "好" * 601)
+    assert inbox_fields.wrong_setting("wecom", "welcome", "欢迎光临")
 
 
 def test_a_greeting_that_comes_too_late_is_not_said(kf, wecom):
