@@ -75,7 +75,9 @@ class WeCom(TencentAdapter):
         if request.method == "GET":
             return Challenge(text_reply(push.open_echo(request, secrets, now=now)))
         said = push.open_body(request, secrets, now=now)
-        return Verified({**said, SIGNATURE: request.query["msg_signature"]})
+        if said.get("Event") == events.NOTICE:
+            said = {**said, SIGNATURE: request.query["msg_signature"]}
+        return Verified(said)
 
     def parse(self, payload: Any) -> Sequence[InboundMessage | Event]:
         if payload.get("MsgType") == "event":

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HELD_S = 60  # longer than a page takes; then the reader is dead
+HELD_S = 120  # longer than a page takes; then the reader is dead
 NOTICE_S = 600  # how long the token of a notice is good
 PAUSE_S = 5.0  # after a failure that passes
 LATER_S = 300.0  # after one that people have to mend
