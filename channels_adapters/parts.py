@@ -15,7 +15,6 @@ from tickets.files import lasting_url
 from tickets.models import Attachment, Message
 
 
-
 @dataclass(frozen=True)
 class Bundle:
     """A text and its files, for a channel that takes them in one message."""

@@ -181,6 +181,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 2},
     },
+    "poll-mailboxes": {
+        "task": "channels_adapters.tasks.poll_mailboxes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "pick-up-events": {
         "task": "channels_adapters.tasks.pick_up_events",
         "schedule": 5.0,
@@ -362,7 +367,12 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "douyin": "channels_adapters.douyin.adapter.Douyin",
+    "email": "channels_adapters.email.adapter.Email",
+    "line": "channels_adapters.line_app.adapter.Line",
+    "slack": "channels_adapters.slack.adapter.Slack",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
+    "whatsapp": "channels_adapters.whatsapp.adapter.WhatsApp",
 }
 INTAKE_LANES = env.int("INTAKE_LANES", default=16)  # webhooks' messages side by side
 AI_BACKENDS = {

@@ -1,5 +1,6 @@
 """The wing's nouns, one a file."""
 
 from channels_adapters.models.delivery import Delivery
+from channels_adapters.models.mailbox import Mailbox
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "Mailbox"]

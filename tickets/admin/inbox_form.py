@@ -30,6 +30,10 @@ SETTING_LABELS = {
     "allowed_origins": (_("允许的网站"), _("每行一个，如 https://shop.example；不填：不限")),
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
+    "plus_address": (
+        _("回信地址带会话标记"),
+        _("邮箱须支持 help+标记@… 这样的地址"),
+    ),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
 }
@@ -170,7 +174,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         limits = {**SETTING_DEFAULTS["rate_limit"], **inbox.setting("rate_limit")}
         return _number(limits[_LIMITS[name]], low=0, high=1_000_000, **common)
     value = inbox.setting(name)
-    if name in ("auto_reply", "typing_preview"):
+    if name in ("auto_reply", "plus_address", "typing_preview"):
         return forms.BooleanField(initial=value, widget=UnfoldBooleanSwitchWidget(), **common)
     if name == "reopen":
         choices = [("new", _("开始新会话")), ("reopen", _("重新打开原会话"))]

@@ -18,6 +18,7 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "allowed_origins": [],  # none: any
     "rate_limit": {"visitor": 60, "network": 6000},  # messages a minute, 0: none
     "typing_preview": False,
+    "plus_address": False,
     "base_url": "",
     "max_age_s": 300,
 }
