@@ -58,8 +58,6 @@ class Line(HttpAdapter):
         source = event.get("source") or {}
         writer, name = str(source.get("userId") or ""), str(event.get("type"))
         event_id = str(event["webhookEventId"])
-        if name == "unsend":
-            return Event("recall", event_id, writer, {"platform_id": f"event:{event_id}"})
         if name != "message" or event.get("mode") == "standby" or not writer:
             kind = "standby" if event.get("mode") == "standby" else name
             return Event(kind, event_id, writer, event)

@@ -163,7 +163,6 @@ def test_what_is_refused(inbox, body, values, status):
 
 
 def test_text_both_ways():
-    assert (
-        markup.read("<@U1|li> <#C1|help> <!here> <mailto:a@b.c|a@b.c>") == "@li #help @here a@b.c"
-    )
+    assert markup.read("<@U1|li> <#C1|help> <!here>") == "@li #help @here"
+    assert markup.read("<mailto:a@b.c|a@b.c> <tel:1>") == "a@b.c 1"
     assert markup.read(markup.written("<@U1> & <https://x>")) == "<@U1> & <https://x>"
