@@ -140,6 +140,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "tickets.tasks.drain_lane": {"queue": "intake"},
     "channels_adapters.tasks.handle_event": {"queue": "intake"},
+    "channels_adapters.tasks.fetch_mailbox": {"queue": "default"},  # slow servers hold up no reply
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
     "ai_gateway.tasks.suggest_to_agent": {"queue": "ai"},

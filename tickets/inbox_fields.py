@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 from tickets.fields import masked
 from tickets.models import Inbox
@@ -79,6 +80,8 @@ def _wrong_value(name: str, value: str) -> str | None:
     """What only credentials of this name must be."""
     if name == "mode" and value not in WECHAT_MODES:
         return f"one of {', '.join(WECHAT_MODES)} is expected"
+    if name == "address":
+        return _wrong_address(value)
     if name == "bridge_url":
         return _wrong_url(value)
     return _wrong_mail_url(value, MAIL_SCHEMES[name]) if name in MAIL_SCHEMES else None
@@ -149,6 +152,14 @@ def _wrong_url(value: object) -> str | None:
         validate_url(value)
     except ValidationError as error:
         return " ".join(error.messages)
+    return None
+
+
+def _wrong_address(value: str) -> str | None:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return "an e-mail address is expected"
     return None
 
 

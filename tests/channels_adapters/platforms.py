@@ -1,8 +1,12 @@
 """The way in and out, as tests of platforms go it: lanes drained, replies posted, delivered."""
 
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
+from django.db import connections
 from django.utils import timezone
 
 from channels_adapters import delivery, handling
@@ -12,6 +16,10 @@ from tickets import intake
 from tickets.envelopes import Author
 from tickets.models import Conversation, Envelope, Inbox, Message
 from tickets.services import conversations
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def take_in() -> list[Message]:
@@ -47,3 +55,17 @@ def deliver_later(inbox: Inbox) -> None:
 
 def fresh(message: Message) -> Message:
     return Message.objects.get(pk=message.pk)
+
+
+def together(work: Callable[[], Any], times: int = 4) -> None:
+    """The same work by several workers at once."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(times) as pool:
+        for done in [pool.submit(run) for _ in range(times)]:
+            done.result(30)

@@ -15,7 +15,15 @@ from channels_adapters import inbound
 from channels_adapters.email import mailboxes
 from channels_adapters.models import Delivery, Mailbox
 from tests import factories
-from tests.channels_adapters.platforms import deliver, deliver_later, fresh, reply, take_in
+from tests.channels_adapters.platforms import (
+    PNG,
+    deliver,
+    deliver_later,
+    fresh,
+    reply,
+    take_in,
+    together,
+)
 from tests.fakes.mail import CAN_RUN_DOVECOT, Dovecot, Relay
 from tickets.envelopes import BOT
 from tickets.models import Attachment, Conversation, Envelope, Inbox, Message
@@ -29,9 +37,6 @@ pytestmark = [
         reason="NO MAILBOX TESTS: Dovecot is missing. As root: apt-get install dovecot-imapd",
     ),
 ]
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +224,19 @@ def test_old_mail_is_nobodys_question(imap, relay, settings):
     assert (fetch(inbox), fetch(inbox)) == (0, 0)
 
     assert not Envelope.objects.exists()
+
+
+def test_several_workers_take_in_and_send_each_mail_once(inbox, imap, relay):
+    for number in range(3):
+        imap.put(inbox.key, mail(Message_ID=f"<{number}@x>"))
+
+    together(lambda: fetch(inbox))
+    messages = take_in()
+    reply(messages[0], "一")
+    together(lambda: deliver(inbox))
+
+    assert len(messages) == 3
+    assert len(relay.mails) == 1
 
 
 def test_only_one_worker_is_in_a_mailbox(inbox, imap):

@@ -5,6 +5,8 @@ from email import message_from_string
 from email.message import EmailMessage
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channels_adapters.email import automatic, composing, headers, html, mime, quoting, servers
 from channels_adapters.email.automatic import Machine
@@ -178,6 +180,23 @@ def test_whatever_comes_is_read(raw: bytes):
     assert isinstance(read(raw).text, str)
 
 
+@given(st.binary(max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_no_bytes_stop_the_reader(noise: bytes):
+    head = b"From: a@b.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"
+
+    assert read(noise).message_id
+    assert read(head + noise + b"\n\n--b\n" + noise + b"\n--b--").message_id
+
+
+def test_parts_may_lie_as_deep_as_they_like():
+    raw = "From: a@b.example\n"
+    for number in range(60):
+        raw += f"Content-Type: multipart/mixed; boundary=b{number}\n\n--b{number}\n"
+
+    assert read(raw + "\ndeep").text == "deep"
+
+
 # Out ------------------------------------------------------------------------------------------
 
 
@@ -236,6 +255,8 @@ def test_the_server_of_an_url():
         ("smtp_url", "imaps://u:secret@1.1.1.1", "smtps://user:password@host:port"),
         ("smtp_url", "smtp://u:secret@127.0.0.1", "private address"),
         ("imap_url", "imap://u:secret@169.254.169.254", "never reached"),
+        ("address", "help@shop.example", None),
+        ("address", "secret", "an e-mail address is expected"),
     ],
 )
 def test_addresses_of_servers_are_checked_when_they_are_saved(name, value, wrong):

@@ -1,6 +1,5 @@
 """A LINE account, both ways, against a server that behaves like its Messaging API."""
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,12 @@ from django.utils import timezone
 from channels_adapters import fetching
 from channels_adapters.models import Delivery
 from tests import factories
-from tests.channels_adapters.platforms import deliver, deliver_later, fresh, reply, take_in
+from tests.channels_adapters.platforms import PNG, deliver, deliver_later, fresh, reply, take_in
 from tests.fakes.line_server import SECRET, TOKEN, FakeLine, callback, event, sign
 from tests.fakes.server import as_json, hang_up
 from tickets.models import Attachment, Envelope, Inbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A Slack app, both ways, against a server that behaves like its Web API."""
 
-import base64
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +12,12 @@ from channels_adapters import fetching
 from channels_adapters.models import Delivery
 from channels_adapters.slack import markup
 from tests import factories
-from tests.channels_adapters.platforms import deliver, deliver_later, fresh, reply, take_in
+from tests.channels_adapters.platforms import PNG, deliver, deliver_later, fresh, reply, take_in
 from tests.fakes.server import hang_up
 from tests.fakes.slack_server import SECRET, TOKEN, FakeSlack, callback, rate_limited, sign
 from tickets.models import Attachment, Envelope, Inbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 @pytest.fixture

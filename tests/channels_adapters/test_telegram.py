@@ -1,6 +1,5 @@
 """A bot of Telegram, both ways, against a server that behaves like its Bot API."""
 
-import base64
 import json
 from collections.abc import Iterator
 from io import BytesIO
@@ -14,16 +13,13 @@ from django.utils import timezone
 from channels_adapters import fetching
 from channels_adapters.models import Delivery
 from tests import factories
-from tests.channels_adapters.platforms import deliver, deliver_later, fresh, reply, take_in
+from tests.channels_adapters.platforms import PNG, deliver, deliver_later, fresh, reply, take_in
 from tests.fakes.server import hang_up, html
 from tests.fakes.telegram_server import SECRET, TOKEN, FakeTelegram, fails, flood, update
 from tickets.models import Attachment, ContactIdentity, Envelope, Inbox
 from tickets.services import attachments
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 @pytest.fixture

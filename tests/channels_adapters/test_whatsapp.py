@@ -1,6 +1,5 @@
 """A phone number on WhatsApp, both ways, against a server that behaves like the Graph API."""
 
-import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -14,7 +13,15 @@ from django.utils import timezone
 from channels_adapters import fetching, handling
 from channels_adapters.models import Delivery
 from tests import factories
-from tests.channels_adapters.platforms import deliver, deliver_later, fresh, reply, take_in
+from tests.channels_adapters.platforms import (
+    PNG,
+    deliver,
+    deliver_later,
+    fresh,
+    reply,
+    take_in,
+    together,
+)
 from tests.fakes.server import as_json, hang_up
 from tests.fakes.whatsapp_server import (
     APP_SECRET,
@@ -31,9 +38,6 @@ from tickets.models import Attachment, Envelope, Inbox, Message, ReplyWindow
 from tickets.services import attachments
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 @pytest.fixture
@@ -95,6 +99,15 @@ def test_a_question_is_answered(asked, inbox, meta):
         }
     ]
     assert (fresh(answer).status, fresh(answer).source_id) == ("sent", "wamid.S1")
+
+
+def test_several_workers_send_it_once(asked, inbox, meta):
+    for text in ("一", "二", "三"):
+        reply(asked, text)
+
+    together(lambda: deliver(inbox))
+
+    assert [one["text"]["body"] for one in meta.sent] == ["一", "二", "三"]
 
 
 @pytest.mark.parametrize(
