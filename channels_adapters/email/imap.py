@@ -82,7 +82,14 @@ class Folder:
     def __init__(self, client: IMAPClient, status: dict[bytes, Any]) -> None:
         self._client = client
         self.uid_validity = int(status.get(b"UIDVALIDITY", 0))
-        self.next_uid = int(status.get(b"UIDNEXT", 1))
+        self._next_uid = status.get(b"UIDNEXT")
+
+    @property
+    def next_uid(self) -> int:
+        """What the next mail will have; a server need not say it when the folder is opened."""
+        if self._next_uid is not None:
+            return int(self._next_uid)
+        return max(self._client.search("ALL"), default=0) + 1
 
     def after(self, uid: int) -> list[int]:
         """The UIDs beyond this one, in their order.

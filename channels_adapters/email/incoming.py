@@ -28,10 +28,10 @@ def events(mail: Mail, *, own: Collection[str]) -> list[Event]:
     source_id = threads.received_id(mail.message_id)
     if mail.reports:
         return [_receipt(mail, index) for index in range(len(mail.reports))]
-    if base_of(mail.from_address) in own:
-        return [Event("echo", source_id)]
     if not mail.address:
         return [Event("unaddressed", source_id, data={"subject": mail.subject, "text": mail.text})]
+    if base_of(mail.address) in own:  # a shop's form writes in our name, for somebody else
+        return [Event("echo", source_id)]
     if mail.machine == Machine.REPLY:
         data = {"subject": mail.subject, "text": mail.text, "mentions": list(mail.mentions)}
         return [Event("auto_reply", source_id, mail.address, data)]

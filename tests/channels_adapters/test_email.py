@@ -12,7 +12,8 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from channels_adapters import inbound
-from channels_adapters.email import mailboxes
+from channels_adapters.email import mailboxes, servers
+from channels_adapters.email.imap import opened
 from channels_adapters.models import Delivery, Mailbox
 from tests import factories
 from tests.channels_adapters.platforms import (
@@ -350,6 +351,23 @@ def test_a_holiday_note_is_a_note(inbox, arrive):
 def test_our_own_mail_is_an_echo(arrive):
     assert arrive(mail(From="help+c1.x@shop.example")) == []
     assert Envelope.objects.get().payload["kind"] == "echo"
+
+
+def test_a_form_that_writes_in_our_name_is_for_people(arrive):
+    form = mail("订单在哪", From="help@shop.example", Reply_To="Li@b.example")
+
+    (asked,) = arrive(form)
+
+    assert (asked.identity.external_id, asked.meta["automatic"]) == ("li@b.example", True)
+
+
+def test_where_the_next_mail_begins_is_found_where_the_server_does_not_say(inbox, imap):
+    imap.put(inbox.key, mail())
+    with opened(servers.read(imap.url(inbox.key), credential="imap_url")) as folder:
+        told = folder.next_uid
+        folder._next_uid = None
+
+        assert (folder.next_uid, told) == (2, 2)
 
 
 def test_a_mail_without_a_sender_is_kept(arrive):
