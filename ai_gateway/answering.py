@@ -62,7 +62,8 @@ async def answer_and_close(message_id: int) -> None:
 async def _answer(entry: board.Entry) -> None:
     question, attempts = entry.question, list[Attempt]()
     try:
-        reply = handoff.by_first_rule(question, timezone.now())
+        reply = handoff.of_automatic(question)
+        reply = reply or handoff.by_first_rule(question, timezone.now())
         reply = reply or await _think(entry, attempts)
         await board.board().settled(entry)
         await database.run(speak, question, reply, attempts, now=timezone.now())

@@ -17,7 +17,7 @@ from django.utils import timezone
 from channels_adapters import http, line, parts, registry, tokens
 from channels_adapters.errors import NotConfigured, WindowClosed
 from channels_adapters.models import Delivery
-from channels_adapters.protocol import HttpAdapter, Outbound, OutboundMedia
+from channels_adapters.protocol import DirectAdapter, HttpAdapter, Outbound, OutboundMedia
 from channels_adapters.wire import Action, HttpRequest, Result
 from tickets import metrics
 from tickets.models import Attachment, Inbox, Message, ReplyRoute, ReplyWindow
@@ -139,7 +139,10 @@ def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
         reply_to=route.platform_id if route else "",
         author_name=user_name(user) if user else "",
         meta=job.message.meta or {},
+        automatic=line.is_by_machine(job.message),
     )
+    if isinstance(part, parts.Bundle):
+        return replace(outbound, text=part.text, files=part.files)
     return replace(outbound, text=part) if isinstance(part, str) else replace(outbound, media=part)
 
 
@@ -159,6 +162,8 @@ async def send_part(adapter: HttpAdapter, outbound: Outbound) -> Result:
 
 
 async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
+    if isinstance(adapter, DirectAdapter):
+        return await _attempt_directly(adapter, outbound)
     try:
         token = await tokens.current(adapter)
         if outbound.media:
@@ -177,6 +182,16 @@ async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
     if result.action == Action.REFRESH_TOKEN and token:
         await tokens.drop(adapter, token)
     return result
+
+
+async def _attempt_directly(adapter: DirectAdapter, outbound: Outbound) -> Result:
+    files = [
+        replace(one, content=await asyncio.to_thread(_content_of, one)) for one in outbound.files
+    ]
+    try:
+        return await adapter.send(replace(outbound, files=tuple(files)))
+    except NotConfigured as error:
+        return Result(Action.PERMANENT, code="not_configured", detail=str(error))
 
 
 class _UploadRefused(Exception):

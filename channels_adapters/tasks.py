@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from channels_adapters import delivery, fetching, handling, line, profiles, registry, typing
+from channels_adapters.email import mailboxes
 from channels_adapters.models import Delivery, PullCursor
 from channels_adapters.taobao import tmc
 from channels_adapters.taobao.adapter import Taobao
@@ -38,6 +39,21 @@ def pick_up_deliveries() -> None:
     due = Delivery.objects.filter(status=Delivery.Status.WAITING, next_at__lte=now)
     for inbox_id in due.order_by("inbox").values_list("inbox", flat=True).distinct():
         deliver_inbox.delay(inbox_id)
+
+
+@shared_task
+def fetch_mailbox(inbox_id: int) -> None:
+    """Take in what is new in a mailbox."""
+    inbox = Inbox.objects.enabled().filter(pk=inbox_id).first()
+    if inbox:
+        mailboxes.fetch(inbox, now=timezone.now())
+
+
+@shared_task
+def poll_mailboxes() -> None:
+    """Every mailbox, each in a task of its own: a slow server keeps nobody waiting."""
+    for inbox_id in mailboxes.due(now=timezone.now()):
+        fetch_mailbox.delay(inbox_id)
 
 
 @shared_task

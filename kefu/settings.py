@@ -141,6 +141,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "tickets.tasks.drain_lane": {"queue": "intake"},
     "channels_adapters.tasks.handle_event": {"queue": "intake"},
+    "channels_adapters.tasks.fetch_mailbox": {"queue": "default"},  # slow servers hold up no reply
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "tickets.tasks.forget_old_events": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
@@ -186,6 +187,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "channels_adapters.tasks.pick_up_deliveries",
         "schedule": 2.0,
         "options": {"expires": 2},
+    },
+    "poll-mailboxes": {
+        "task": "channels_adapters.tasks.poll_mailboxes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "pick-up-events": {
         "task": "channels_adapters.tasks.pick_up_events",
@@ -402,12 +408,17 @@ UNFOLD = {
 CHANNEL_ADAPTERS: dict[str, str] = {
     "api": "channels_adapters.bridge.adapter.Bridge",
     "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
+    "douyin": "channels_adapters.douyin.adapter.Douyin",
+    "email": "channels_adapters.email.adapter.Email",
     "feishu": "channels_adapters.feishu.adapter.Feishu",
+    "line": "channels_adapters.line_app.adapter.Line",
+    "slack": "channels_adapters.slack.adapter.Slack",
     "taobao": "channels_adapters.taobao.adapter.Taobao",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
     "wechat_oa": "channels_adapters.wechat_oa.adapter.WechatOA",
     "wecom": "channels_adapters.wecom.adapter.WeCom",
     "wecom_kf": "channels_adapters.wecom_kf.adapter.WeComKf",
+    "whatsapp": "channels_adapters.whatsapp.adapter.WhatsApp",
 }
 # Small hashes of who is online; 64 visitors in each are kept in the fewest bytes.
 ONLINE_BUCKETS = env.int("ONLINE_BUCKETS", default=1024)

@@ -135,6 +135,35 @@ def validate_url(url: str) -> None:
         raise ValidationError(str(error), code="address_refused") from error
 
 
+def check_host(host: str, port: int) -> None:
+    """`check_url` for protocols beside HTTP."""
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    _choose(host, port, answers)
+
+
+def is_public(address: str) -> bool:
+    """Whether packets to this IP address leave our own network."""
+    return _innermost(ipaddress.ip_address(address)).is_global
+
+
+def connect(host: str, port: int, timeout_s: float) -> socket.socket:
+    """A TCP connection to an address of the host that passed. Raises AddressRefused, OSError."""
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host} cannot be resolved") from error
+    failure: OSError = OSError(f"{host} has no address")
+    for address in _choose(host, port, answers):
+        try:
+            return socket.create_connection((str(address), port), timeout_s)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name, refuses what is not allowed, and connects to exactly what it checked."""
 

@@ -1,6 +1,7 @@
 """The wing's nouns, one a file."""
 
 from channels_adapters.models.delivery import Delivery
+from channels_adapters.models.mailbox import Mailbox
 from channels_adapters.models.pull_cursor import PullCursor
 
-__all__ = ["Delivery", "PullCursor"]
+__all__ = ["Delivery", "Mailbox", "PullCursor"]

@@ -32,6 +32,10 @@ SETTING_LABELS = {
     "typing_preview": (_("显示访客正在输入的内容"), ""),
     "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
     "welcome": (_("欢迎语"), _("客户进入会话时发送；不填：默认欢迎语")),
+    "plus_address": (
+        _("回信地址带会话标记"),
+        _("邮箱须支持 help+标记@… 这样的地址"),
+    ),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
 }
@@ -185,7 +189,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         limits = {**SETTING_DEFAULTS["rate_limit"], **inbox.setting("rate_limit")}
         return _number(limits[_LIMITS[name]], low=0, high=1_000_000, **common)
     value = inbox.setting(name)
-    if name in ("auto_reply", "typing_preview"):
+    if name in ("auto_reply", "plus_address", "typing_preview"):
         return forms.BooleanField(initial=value, widget=UnfoldBooleanSwitchWidget(), **common)
     if name == "reopen":
         choices = [("new", _("开始新会话")), ("reopen", _("重新打开原会话"))]

@@ -20,6 +20,7 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "typing_preview": False,
     "tmc_group": "",  # TOP's group of messages; none: not polled
     "welcome": "",  # said to who enters; none: our own words
+    "plus_address": False,
     "base_url": "",
     "max_age_s": 300,
 }
