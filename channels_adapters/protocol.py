@@ -130,6 +130,8 @@ class HttpAdapter(ABC):
     """The plain answers to all that a channel may leave out; an adapter overrides what it has."""
 
     channel: ClassVar[str]
+    label: ClassVar[str] = ""  # the name of a stranger's channel for people
+    credentials: ClassVar[tuple[str, ...]] = ()  # all that a stranger's channel has
     capabilities: ClassVar[Capabilities]
     required: ClassVar[tuple[str, ...]] = ()
     sending: ClassVar[tuple[str, ...]] = ()  # credentials that only sending needs

@@ -1,5 +1,6 @@
 """Channel -> adapter class: from `settings.CHANNEL_ADAPTERS` and entry points of strangers."""
 
+import logging
 from functools import cache
 from importlib import metadata
 
@@ -7,7 +8,11 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from channels_adapters.protocol import Account, HttpAdapter
+from tickets import inbox_types
+from tickets.inbox_types import InboxType
 from tickets.models import Inbox
+
+log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "kefu.channel_adapters"
 
@@ -33,6 +38,25 @@ def adapter_class(channel: str) -> type[HttpAdapter]:
 
 def has_adapter(channel: str) -> bool:
     return channel in settings.CHANNEL_ADAPTERS or channel in _of_strangers()
+
+
+def strangers() -> list[str]:
+    """The channels that other people's packages bring; settings win over them."""
+    return sorted(set(_of_strangers()) - set(settings.CHANNEL_ADAPTERS))
+
+
+def announce_strangers() -> None:
+    """Let inboxes be of the channels that other people's packages bring.
+
+    A package that cannot be used is logged here and told by the system checks.
+    """
+    for channel in strangers():
+        try:
+            adapter = adapter_class(channel)
+            label = adapter.label or channel
+            inbox_types.register(InboxType(channel, label, adapter.credentials))
+        except Exception:  # an outermost edge: nobody's package may keep the house from starting
+            log.exception("the channel %s cannot be used", channel)
 
 
 def tells_profiles(channel: str) -> bool:

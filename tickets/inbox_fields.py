@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from tickets import inbox_types
 from tickets.fields import masked
 from tickets.models import Inbox
 from tickets.models.inbox import SETTING_DEFAULTS
@@ -20,7 +21,7 @@ MAX_SECRET = 4000  # characters: a private key fits
 MAX_WELCOME = 600  # characters: platforms take 2048 bytes
 
 _WECOM = ("corp_id", "agent_id", "secret", "token", "encoding_aes_key")
-CREDENTIALS: Mapping[str, tuple[str, ...]] = {
+_CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "web": ("identity_secret",),
     "feishu": ("app_id", "app_secret", "verification_token", "encrypt_key"),
     "wecom": _WECOM,
@@ -53,6 +54,17 @@ _OF_TYPE: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def type_names() -> list[str]:
+    """Every type that an inbox may have."""
+    return [*Inbox.Type.values, *inbox_types.brought()]
+
+
+def credential_names(inbox_type: str) -> tuple[str, ...]:
+    """The names under which credentials are kept; none where an adapter is not installed."""
+    brought = inbox_types.brought().get(inbox_type)
+    return brought.credentials if brought else _CREDENTIALS.get(inbox_type, ())
+
+
 def setting_names(inbox_type: str) -> tuple[str, ...]:
     return (*_COMMON, *_OF_TYPE.get(inbox_type, ()))
 
@@ -60,13 +72,13 @@ def setting_names(inbox_type: str) -> tuple[str, ...]:
 def credential_name(inbox_type: str, name: str) -> str | None:
     """The name under which a credential is kept, None where the type has none of that name."""
     name = ALIASES.get((inbox_type, name), name)
-    return name if name in CREDENTIALS[inbox_type] else None
+    return name if name in credential_names(inbox_type) else None
 
 
 def accepted_credentials(inbox_type: str) -> tuple[str, ...]:
     """All names under which a credential of the type may be given."""
     aliases = tuple(alias for of, alias in ALIASES if of == inbox_type)
-    return (*CREDENTIALS[inbox_type], *aliases)
+    return (*credential_names(inbox_type), *aliases)
 
 
 def wrong_credential(inbox_type: str, name: str, value: object) -> str | None:

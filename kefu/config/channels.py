@@ -32,8 +32,8 @@ PUBLIC = frozenset(
 
 def _readers(entries: Mapping[str, Located], line: int) -> Mapping[str, Reader]:
     if "type" not in entries:
-        raise Problem(line, "channels: type is missing", ", ".join(Inbox.Type.values))
-    inbox_type = readers.choice(Inbox.Type.values)(entries["type"])
+        raise Problem(line, "channels: type is missing", ", ".join(inbox_fields.type_names()))
+    inbox_type = readers.choice(inbox_fields.type_names())(entries["type"])
     common: dict[str, Reader] = {
         "type": readers.text(20),
         "name": readers.text(80, empty=False),

@@ -60,7 +60,7 @@ def field_names(inbox_type: str) -> dict[str, list[str]]:
     if "rate_limit" in settings:
         flat += list(_LIMITS)
     return {
-        "credentials": [CREDENTIAL + name for name in inbox_fields.CREDENTIALS[inbox_type]],
+        "credentials": [CREDENTIAL + name for name in inbox_fields.credential_names(inbox_type)],
         "settings": [SETTING + name for name in flat],
     }
 
@@ -69,7 +69,7 @@ def form_for(inbox: Inbox) -> type["InboxForm"]:
     """InboxForm with the fields of this inbox's type; values shown are those in force."""
     fields: dict[str, Any] = {
         CREDENTIAL + name: _credential_field(inbox, name)
-        for name in inbox_fields.CREDENTIALS[inbox.type]
+        for name in inbox_fields.credential_names(inbox.type)
     }
     for name in field_names(inbox.type)["settings"]:
         fields[name] = _setting_field(inbox, name.removeprefix(SETTING))

@@ -33,6 +33,17 @@ from tickets.payloads import iso
 from tickets.services import addresses, configuration, contacts
 
 
+class InboxTypeField(serializers.ChoiceField):
+    """One of the types that there are now: an adapter may bring its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(inbox_fields.type_names(), **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        self.choices = inbox_fields.type_names()
+        return super().to_internal_value(data)
+
+
 class InboxPatch(StrictSerializer):
     name = TypedCharField(required=False, max_length=80)
     enabled = StrictBooleanField(required=False)
@@ -42,7 +53,7 @@ class InboxPatch(StrictSerializer):
 
 
 class InboxBody(InboxPatch):
-    type = serializers.ChoiceField(Inbox.Type.values)
+    type = InboxTypeField()
     key = IdField(required=False)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from tickets.models import ApiKey, Conversation, Inbox, Message, Team
+from tickets.models import ApiKey, Conversation, Message, Team
 from tickets.payloads import PRIORITIES
 
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
@@ -138,7 +138,7 @@ class LinksShape(serializers.Serializer):
 
 class InboxShape(serializers.Serializer):
     key = serializers.CharField()
-    type = serializers.ChoiceField(Inbox.Type.values)
+    type = serializers.CharField()
     name = serializers.CharField()
     enabled = serializers.BooleanField()
     team = serializers.CharField(allow_null=True)

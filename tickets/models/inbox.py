@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tickets import inbox_types
 from tickets.fields import EncryptedJSONField
 from tickets.models.business_hours import BusinessHours
 from tickets.models.team import Team
@@ -46,6 +47,12 @@ def new_key() -> str:
     return secrets.token_urlsafe(12).replace("_", "a").replace("-", "b")
 
 
+def type_choices() -> list[tuple[str, Any]]:
+    """Our types, and those that strangers' adapters bring."""
+    brought = inbox_types.brought().values()
+    return [*Inbox.Type.choices, *((one.name, one.label) for one in brought)]
+
+
 class InboxQuerySet(models.QuerySet["Inbox"]):
     def enabled(self) -> Self:
         return self.filter(enabled=True)
@@ -77,7 +84,7 @@ class Inbox(models.Model):
         default=new_key,
         validators=[RegexValidator(r"^[A-Za-z0-9_-]+$")],
     )
-    type = models.CharField(_("渠道"), max_length=20, choices=Type.choices)
+    type = models.CharField(_("渠道"), max_length=20, choices=type_choices)
     name = models.CharField(_("名称"), max_length=80)
     enabled = models.BooleanField(_("启用"), default=True)
     team = models.ForeignKey(
