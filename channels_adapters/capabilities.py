@@ -63,3 +63,4 @@ class Capabilities:
     typing: bool = False
     per_address_s: float = 0.0
     can_send: bool = True
+    daily_calls: int | None = None  # messages a day that the platform takes from one account

@@ -5,7 +5,16 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from channels_adapters import delivery, fetching, handling, line, profiles, registry, typing
+from channels_adapters import (
+    delivery,
+    fetching,
+    handling,
+    line,
+    profiles,
+    registry,
+    typing,
+    watching,
+)
 from channels_adapters.models import Delivery
 from tickets.models import ContactIdentity, Envelope, Inbox, Message
 
@@ -32,6 +41,18 @@ def pick_up_deliveries() -> None:
     due = Delivery.objects.filter(status=Delivery.Status.WAITING, next_at__lte=now)
     for inbox_id in due.order_by("inbox").values_list("inbox", flat=True).distinct():
         deliver_inbox.delay(inbox_id)
+
+
+@shared_task
+def watch_inboxes() -> None:
+    """Alerts of inboxes that stopped working, or work again."""
+    watching.watch_all(now=timezone.now())
+
+
+@shared_task
+def try_tokens() -> None:
+    """A token that can no longer be had is found before a reply needs it."""
+    watching.try_tokens(now=timezone.now())
 
 
 @shared_task

@@ -183,6 +183,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 2},
     },
+    "watch-inboxes": {
+        "task": "channels_adapters.tasks.watch_inboxes",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "try-tokens": {
+        "task": "channels_adapters.tasks.try_tokens",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "pick-up-events": {
         "task": "channels_adapters.tasks.pick_up_events",
         "schedule": 5.0,

@@ -4,6 +4,7 @@ One table for the API, for configuration files and for the admin (contract §10)
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ CREDENTIALS: Mapping[str, tuple[str, ...]] = {
 ALIASES: Mapping[tuple[str, str], str] = {("feishu", "token"): "verification_token"}
 WECHAT_MODES = ("safe", "compatible", "plain")
 
-_COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s")
+_COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s", "expires_on")
 _WEB = ("allowed_origins", "text_limit", "rate_limit", "typing_preview")
 
 
@@ -140,6 +141,17 @@ def _wrong_url(value: object) -> str | None:
     return None
 
 
+def _wrong_date(value: object) -> str | None:
+    """None, or "" for no end: what the platform's console says of a token entered by hand."""
+    if value == "":
+        return None
+    try:
+        is_day = isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        is_day = False
+    return None if is_day else "a day such as 2026-12-31 is expected"
+
+
 def _wrong_origins(value: object) -> str | None:
     if not isinstance(value, list) or len(value) > 100:
         return "a list of at most 100 origins is expected"
@@ -175,4 +187,5 @@ _CHECKS = {
     "text_limit": lambda value: _wrong_number(value, 1, 100_000),
     "rate_limit": _wrong_rate_limit,
     "typing_preview": _wrong_flag,
+    "expires_on": _wrong_date,
 }

@@ -30,6 +30,7 @@ SETTING_LABELS = {
     "allowed_origins": (_("允许的网站"), _("每行一个，如 https://shop.example；不填：不限")),
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
+    "expires_on": (_("凭据到期日"), _("平台后台给出的日期；到期前 7 天和 1 天提醒管理员")),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
 }
@@ -178,6 +179,9 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
+    if name == "expires_on":
+        day = UnfoldAdminTextInputWidget({"type": "date"})
+        return forms.CharField(initial=value, widget=day, **common)
     if name == "base_url":
         return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
     high = 86_400 if name == "max_age_s" else 100_000

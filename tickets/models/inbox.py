@@ -20,6 +20,7 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "typing_preview": False,
     "base_url": "",
     "max_age_s": 300,
+    "expires_on": "",  # the last day of a credential that was entered by hand
 }
 
 
