@@ -1,4 +1,4 @@
-"""Looks after each inbox in turns: opens alerts where one died, clears them where it works again."""
+"""Looks after each inbox: opens alerts where one died, clears them where it works again."""
 
 import logging
 from datetime import date, datetime, timedelta

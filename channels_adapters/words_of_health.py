@@ -17,7 +17,7 @@ class Advice:
 
 def of_reason(reason: str) -> Advice:
     """Why a call of the platform was refused, and what to do."""
-    return {
+    advice: dict[str, Advice] = {
         Reason.MISSING_SIGNATURE: Advice(
             _("请求没有签名"), _("多半不是平台发来的；若是，请核对平台后台的回调设置")
         ),
@@ -37,7 +37,8 @@ def of_reason(reason: str) -> Advice:
         Reason.MALFORMED: Advice(_("请求内容无法读取"), _("核对平台后台选择的数据格式")),
         Reason.UNSAFE_XML: Advice(_("请求含有不安全的 XML"), _("多半不是平台发来的，无需处理")),
         Reason.NOT_CONFIGURED: Advice(_("此接入点缺少凭据"), _("在“凭据”中填写后保存")),
-    }.get(reason, Advice(reason))
+    }
+    return advice.get(reason, Advice(reason))
 
 
 def of_check(checked: Checked) -> Advice:

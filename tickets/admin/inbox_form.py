@@ -179,11 +179,9 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name == "expires_on":
-        day = UnfoldAdminTextInputWidget({"type": "date"})
-        return forms.CharField(initial=value, widget=day, **common)
-    if name == "base_url":
-        return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
+    if name in ("base_url", "expires_on"):
+        line = UnfoldAdminTextInputWidget({"type": "date" if name == "expires_on" else "text"})
+        return forms.CharField(initial=value, widget=line, **common)
     high = 86_400 if name == "max_age_s" else 100_000
     return _number(value, low=1, high=high, **common)
 
