@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 MOST = 5  # banners on a page; the list of alerts has all
 
@@ -19,10 +20,10 @@ class Notice:
 
 def inbox_alerts() -> list[Notice]:
     """The alerts that stand, the oldest first."""
-    from django.urls import reverse  # app ready, as the others: unfold builds the site early
-
-    from channels_adapters import inbox_health
-    from channels_adapters.models import Alert
+    from channels_adapters import (
+        inbox_health,
+    )  # app ready: unfold builds the site before the models
+    from channels_adapters.models import Alert  # app ready
 
     rows = Alert.objects.open().select_related("inbox").order_by("since")[:MOST]
     return [

@@ -147,7 +147,7 @@ def capabilities(inbox: Inbox) -> list[tuple[str, str]]:
         (_("回复窗口：%(act)s") % {"act": act}, _window(rule)) for act, rule in _windows(table)
     ]
     if not table.windows:
-        rows.append((_("回复窗口"), _("不限")))
+        rows.append((_("回复窗口"), _("没有限制")))
     receipts = {"delivered": _("已送达"), "read": _("已读")}
     rows.append((_("回执"), "、".join(receipts[one] for one in sorted(table.receipts)) or "—"))
     rows.append((_("显示正在输入"), _("支持") if table.typing else "—"))

@@ -40,7 +40,7 @@ function fact({ name, value }) {
 function showSteps(steps) {
   for (const { step, state, at, reason, todo } of steps) {
     const item = slot("steps").querySelector(`[data-step="${step}"]`);
-    const said = reason ? `${reason}：${todo}` : "";
+    const said = reason ? `${reason} → ${todo}` : "";
     if (item.dataset.state === state && item.dataset.at === at) continue;
     Object.assign(item.dataset, { state, at });
     item.querySelector("time").textContent = at;
@@ -90,7 +90,7 @@ async function check(button) {
       method: "POST",
       headers: { "X-CSRFToken": token },
     });
-    tell(todo ? `${text}。${todo}` : text, verdict);
+    tell(todo ? `${text} → ${todo}` : text, verdict);
   } catch (error) {
     tell(error.message === words.signed_out ? error.message : words.failed);
   }

@@ -257,7 +257,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read,
         resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
-        attempts, calls, shadowed,
+        attempts, calls, shadowed, channel, ill, well,
     )
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ def office(site, context):
     )
     page.goto(f"{site.url}/admin/")
     log_in(page, "boss")
-    page.wait_for_url("**/admin/")
+    expect(page.locator("a[href='/admin/tickets/inbox/']").first).to_be_visible()
     yield page
     assert refused == []
 
