@@ -22,7 +22,11 @@ Status = Delivery.Status
 
 
 def watch_all(*, now: datetime) -> None:
-    """Every enabled inbox, as far as Redis, the rows and the calendar tell."""
+    """Every enabled inbox, as far as Redis, the rows and the calendar tell.
+
+    One that was switched off has no alerts: switched on again, it begins anew.
+    """
+    Alert.objects.open().filter(inbox__enabled=False).update(cleared_at=now)
     for inbox in Inbox.objects.enabled().order_by("pk"):
         watch(inbox, now=now)
 

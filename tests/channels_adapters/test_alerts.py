@@ -212,6 +212,18 @@ def test_the_end_of_a_credential_is_told_a_week_and_a_day_before(db, days, code)
     assert kinds(inbox) == []
 
 
+def test_an_inbox_that_is_switched_off_has_no_alerts(inbox_of):
+    inbox = inbox_of()
+    alerts.open_alert(inbox, Alert.Kind.TOKEN, now=timezone.now())
+    watching.watch_all(now=timezone.now())
+    assert kinds(inbox) == ["token"]
+
+    inbox.enabled = False
+    inbox.save()
+    watching.watch_all(now=timezone.now())
+    assert kinds(inbox) == []
+
+
 # Proving credentials --------------------------------------------------------------------------
 
 
