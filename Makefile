@@ -32,6 +32,7 @@ install-tests: .venv/requirements-dev.done
 # T=tests/agents runs just those tests, without lint and in one process.
 test: install-tests
 	@.ci/install-chromium
+	@.ci/install-dovecot
 	@$(if $(T),true,$(MAKE) --no-print-directory lint)
 	@$(BIN)/python -m pytest $(if $(T),$(T),-n auto)
 

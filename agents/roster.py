@@ -57,19 +57,18 @@ def save(
     if role or (user.pk and not user.groups.exists()):
         _give_role(user, role or Role.AGENT)
     if teams is not None:
-        user.teams.set(teams)
+        configuration.link(user, "teams", teams)
     agent = Agent.objects.filter(user=user).first() or Agent(user=user)
     return configuration.store(agent, **(profile or {}))
 
 
 def _give_role(user: User, role: str) -> None:
-    user.groups.remove(*user.groups.filter(name__in=list(Role)))
-    user.groups.add(Group.objects.get_or_create(name=role)[0])
+    others = user.groups.exclude(name__in=list(Role))
+    configuration.link(user, "groups", [*others, Group.objects.get_or_create(name=role)[0]])
 
 
 @transaction.atomic
 def dismiss(agent: Agent) -> None:
     """They may not log in any more; what they said keeps their name."""
-    agent.user.is_active = False
-    agent.user.save(update_fields=["is_active"])
-    agent.user.teams.clear()
+    configuration.store(agent.user, is_active=False)
+    configuration.link(agent.user, "teams", [])

@@ -5,9 +5,8 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -34,9 +33,6 @@ from tickets.models import Conversation, Team
 from tickets.services import conversations
 
 log = logging.getLogger(__name__)
-
-SWEEP_EVERY_S = 3.0  # CELERY_BEAT_SCHEDULE
-SWEEP_MOST = 200  # conversations in one go
 
 
 async def answer(message_id: int) -> None:
@@ -66,7 +62,8 @@ async def answer_and_close(message_id: int) -> None:
 async def _answer(entry: board.Entry) -> None:
     question, attempts = entry.question, list[Attempt]()
     try:
-        reply = handoff.by_first_rule(question, timezone.now())
+        reply = handoff.of_automatic(question)
+        reply = reply or handoff.by_first_rule(question, timezone.now())
         reply = reply or await _think(entry, attempts)
         await board.board().settled(entry)
         await database.run(speak, question, reply, attempts, now=timezone.now())
@@ -193,35 +190,3 @@ def _keep(question: Question, attempts: list[Attempt], *, now: datetime) -> None
         attempt.conversation, attempt.message = question.conversation, question.message
     endpoints.keep_attempts(attempts, now=now)
     attempts.clear()
-
-
-# Where no `ai` worker answered ----------------------------------------------------------------
-
-
-def sweep_after() -> timedelta:
-    """How long a contact may wait until the sweeper speaks: its next round would be too late."""
-    return timedelta(seconds=max(0.0, settings.AI_FIRST_TEXT_S - SWEEP_EVERY_S - 0.5))
-
-
-def answer_left_behind(now: datetime) -> int:
-    """Answer what lies unanswered and is in nobody's hand, by rules or by handing off.
-
-    Asks no endpoint: whoever should have asked it is dead, or too busy. Returns how many.
-    """
-    waiting = Conversation.objects.unanswered_since(now - sweep_after())
-    left = list(waiting.order_by("waiting_since")[:SWEEP_MOST])
-    in_hand = board.claimed(conversation.pk for conversation in left)
-    return sum(_speak_for(c, now) for c in left if c.pk not in in_hand)
-
-
-def _speak_for(conversation: Conversation, now: datetime) -> bool:
-    try:
-        question = questions.left_behind(conversation)
-        if question is None:
-            return False
-        passages = knowledge.search(question.prompt.text, inbox_id=conversation.inbox_id)
-        reply = handoff.without_endpoints(question, now, passages)
-        return speak(question, reply, [], now=now)
-    except Exception:  # an outermost edge: one conversation must not stop the others
-        log.exception("conversation %s stays unanswered", conversation.pk)
-        return False

@@ -41,6 +41,7 @@ class Asked:
     """One question. `endpoint` is a slug, `auto`, or `rules` for the rule engine alone.
 
     `conversation` is what it is about: its inbox's rules hold, and the calls are kept with it.
+    `wants_intent` False: nobody asks what the text wants.
     `on_record` False: a trial, its calls are kept nowhere.
     `first_text_s` is how long the endpoints may be silent, all together.
     """
@@ -50,6 +51,7 @@ class Asked:
     conversation: Conversation | None = None
     language: str = ""
     first_text_s: float | None = None
+    wants_intent: bool = True
     on_record: bool = True
     trace: str = field(default_factory=lambda: tracing.current() or tracing.new())
 
@@ -92,7 +94,8 @@ async def ask(asked: Asked, tell: Listener = _to_nobody) -> Said:
     plan = await check(asked)
     said = await _by_first_rule(asked) if asked.endpoint == AUTO else None
     said = said or await _by_plan(asked, plan, tell)
-    if said.intent is None and (guess := await planning.intent_of(asked.prompt.text)):
+    wants_guess = asked.wants_intent and said.intent is None
+    if wants_guess and (guess := await planning.intent_of(asked.prompt.text)):
         said = replace(said, intent=guess.intent, confidence=guess.confidence)
     latency_ms = round((time.monotonic() - started) * 1000)
     return replace(said, latency_ms=latency_ms, attempt=asked.trace)

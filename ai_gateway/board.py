@@ -2,16 +2,17 @@
 
 While text grows the board shows it to the contact, at most ten times a second, and only while
 the bot still owns the conversation. It also tells the other processes what is in hand here
-(`is_claimed`), so that the sweeper leaves it alone; a process that dies stops telling.
+(`claimed`), so that the sweeper leaves it alone; a process that dies stops telling.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+import redis
 from django.core.cache import cache
 
 from ai_gateway import database
@@ -22,9 +23,10 @@ from tickets.models import Conversation
 
 log = logging.getLogger(__name__)
 
+AWAY = (redis.RedisError, OSError)  # what the cache raises
 TICK_S = 0.1
 CLAIM_EVERY_S = 1.0
-CLAIM_TTL_S = 4
+CLAIM_TTL_S = 3
 
 
 @dataclass(eq=False)
@@ -85,6 +87,10 @@ class Board:
         entry = self._entries.get(question.conversation.pk)
         return bool(entry and entry.question.message.seq >= question.message.seq)
 
+    def in_hand(self) -> dict[int, bool]:
+        """Conversation -> whether the contact sees text already."""
+        return {pk: entry.speaking for pk, entry in list(self._entries.items())}
+
     async def settled(self, entry: Entry) -> None:
         """From here on nothing more is shown of it, not even what was about to be."""
         entry.speaking = True
@@ -108,7 +114,7 @@ class Board:
             try:
                 if time.monotonic() - claimed_at >= CLAIM_EVERY_S:
                     claimed_at = time.monotonic()
-                    await database.run(_claim, tuple(self._entries))
+                    await database.run(_claim, self.in_hand())
                 async with self._hints:
                     await self._show()
             except Exception:  # an outermost edge: what grows may be lost, the answer may not
@@ -147,14 +153,30 @@ def _key(conversation_id: int) -> str:
     return f"ai-claim:{conversation_id}"
 
 
-def _claim(conversation_ids: Iterable[int]) -> None:
-    cache.set_many({_key(pk): 1 for pk in conversation_ids}, timeout=CLAIM_TTL_S)
+def _claim(in_hand: Mapping[int, bool]) -> None:
+    try:
+        claims = {_key(pk): int(is_speaking) for pk, is_speaking in in_hand.items()}
+        cache.set_many(claims, timeout=CLAIM_TTL_S)
+    except AWAY as error:
+        log.warning("other processes do not know what is in hand here: %s", error)
 
 
-def claimed(conversation_ids: Iterable[int]) -> set[int]:
-    """Those of the conversations that a living process is answering right now."""
+def claimed(conversation_ids: Iterable[int]) -> dict[int, bool]:
+    """Those of the conversations that a living process is answering right now: whether the
+    contact sees text already. While Redis is away, only this process is known of.
+    """
     keys = {_key(pk): pk for pk in conversation_ids}
-    return {keys[key] for key in cache.get_many(keys)}
+    try:
+        shared = cache.get_many(keys)
+    except AWAY as error:
+        log.warning("what other processes have in hand is not known: %s", error)
+        shared = {}
+    own = {
+        pk: speaking for each in list(_boards.values()) for pk, speaking in each.in_hand().items()
+    }
+    return {keys[key]: bool(value) for key, value in shared.items()} | {
+        pk: own[pk] for pk in keys.values() if pk in own
+    }
 
 
 _boards: WeakKeyDictionary[asyncio.AbstractEventLoop, Board] = WeakKeyDictionary()

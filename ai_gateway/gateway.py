@@ -186,7 +186,7 @@ async def _run(watch: "_Watch", silence_s: float) -> Came:
     finally:  # also where it is called off
         call.attempts.append(watch.attempt(answer=answer, error=error))
         hedging.note(config, watch.first_ms)
-        await asyncio.shield(limits.report(ticket, ms=watch.first_ms, answer=answer, error=error))
+        await limits.report_aside(ticket, ms=watch.first_ms, answer=answer, error=error)
     return answer, error
 
 

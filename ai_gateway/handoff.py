@@ -38,6 +38,12 @@ class Reply:
     intent: str = ""
 
 
+def of_automatic(question: Question) -> Reply | None:
+    """What a machine wrote is for people: two machines would answer each other for ever."""
+    meta: dict[str, Any] = question.message.meta or {}
+    return Reply(reason=HandoffReason.NO_BOT, source="") if meta.get("automatic") else None
+
+
 def by_first_rule(question: Question, now: datetime) -> Reply | None:
     """The reply of a rule that comes before any endpoint."""
     return _by_rule(question, now, first=True)
@@ -124,6 +130,8 @@ def _language_of(question: Question) -> AbstractContextManager[None]:
 
 def without_endpoints(question: Question, now: datetime, passages: Sequence[Passage] = ()) -> Reply:
     """What is said where no endpoint could be asked in time, though there may be some."""
+    if automatic := of_automatic(question):
+        return automatic
     if question.route.team:
         return to_team(question.route.team)
     if question.chain:

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-import mammoth
-import pypdf
 from bs4 import BeautifulSoup, Tag
 from django.utils.translation import gettext as _
 from markdownify import MarkdownConverter
@@ -115,6 +113,8 @@ def _read_docx(content: bytes) -> tuple[str, str]:
         with zipfile.ZipFile(io.BytesIO(content)) as package:
             if sum(entry.file_size for entry in package.infolist()) > MOST_UNPACKED:
                 raise CannotImport(_("文件解开后太大"))
+        import mammoth  # slow import, and 10 MB of every process with the next one
+
         page = mammoth.convert_to_html(
             io.BytesIO(content), convert_image=mammoth.images.img_element(lambda _image: {})
         )
@@ -127,6 +127,8 @@ def _read_docx(content: bytes) -> tuple[str, str]:
 
 def _read_pdf(content: bytes) -> tuple[str, str]:
     try:
+        import pypdf  # slow import
+
         reader = pypdf.PdfReader(io.BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):
             raise CannotImport(_("PDF 设有密码，请先去除密码"))

@@ -55,3 +55,9 @@ async def keep(attempts: Sequence[Attempt]) -> None:
     task = loop.create_task(keeper.keep(attempts))
     keeper.tasks.add(task)
     task.add_done_callback(keeper.tasks.discard)
+
+
+async def settle() -> None:
+    """Wait for what is being written on the running event loop."""
+    if keeper := _keepers.get(asyncio.get_running_loop()):
+        await asyncio.gather(*keeper.tasks, return_exceptions=True)

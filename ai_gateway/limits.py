@@ -22,6 +22,7 @@ import redis.asyncio
 from django.conf import settings
 from django.utils import timezone
 
+from ai_gateway import database
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.local_limits import LocalGate
 from ai_gateway.protocol import Answer, EndpointConfig, Usage
@@ -32,6 +33,7 @@ SCRIPTS = Path(__file__).parent / "lua"
 REDIS_TIMEOUT_S = 0.25
 REDIS_CONNECTIONS = 16  # of each event loop; a rush of calls waits for its turn
 REDIS_TURN_S = 2.0
+MOST_ASIDE = 500  # reports on their way that nobody waits for
 REDIS_PAUSE_S = 2.0  # after it failed, how long we do not ask it
 COOL_S = {
     ErrorKind.AUTH: 300.0,
@@ -157,6 +159,28 @@ async def report(
         LocalGate.of(ticket.config.slug).report(told)
 
 
+async def report_aside(
+    ticket: Ticket,
+    *,
+    ms: int,
+    answer: Answer | None = None,
+    error: EndpointError | None = None,
+) -> None:
+    """As `report`, without waiting: on a loop that lives on, and while they are not many."""
+    work = report(ticket, ms=ms, answer=answer, error=error)
+    reporting = _reporting.setdefault(asyncio.get_running_loop(), set())
+    task = asyncio.ensure_future(work)
+    reporting.add(task)
+    task.add_done_callback(reporting.discard)
+    if not database.is_own(asyncio.get_running_loop()) or len(reporting) > MOST_ASIDE:
+        await asyncio.shield(task)
+
+
+async def settle() -> None:
+    """Wait for what is being reported on the running event loop."""
+    await asyncio.gather(*_reporting.get(asyncio.get_running_loop(), ()), return_exceptions=True)
+
+
 def _outcome(answer: Answer | None, error: EndpointError | None) -> str:
     if error and error.kind not in NEUTRAL:
         return "failed"
@@ -226,6 +250,9 @@ class _Scripts:
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Scripts] = WeakKeyDictionary()
+_reporting: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = (
+    WeakKeyDictionary()
+)
 
 
 def keys(slug: str) -> list[str]:

@@ -8,17 +8,18 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from typing import Any
 
 from django.conf import settings
 
-from ai_gateway import database
+from ai_gateway import database, keeping, limits
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
+TOLD_S = 2.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -40,6 +41,15 @@ def _own_loop() -> asyncio.AbstractEventLoop:
 def start(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
     """Begin the work on the loop. Waits while AI_MAX_IN_FLIGHT others are on their way."""
     _room.acquire()
+    return _begin(work, name)
+
+
+def start_if_room(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> Future[None] | None:
+    """As `start`, for those who must not wait. None: there is no room, and nothing was begun."""
+    return _begin(work(), name) if _room.acquire(blocking=False) else None
+
+
+def _begin(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
     future = asyncio.run_coroutine_threadsafe(work, _own_loop())
     _running.add(future)
     future.add_done_callback(lambda done: _ended(done, name))
@@ -54,5 +64,13 @@ def _ended(future: Future[None], name: str) -> None:
 
 
 def drain(timeout_s: float = DRAIN_S) -> None:
-    """Let what is on its way come to its end, but not for ever."""
+    """Let what is on its way come to its end, and be told; but not for ever."""
     wait(list(_running), timeout=timeout_s)
+    if _loop is not None and _pid == os.getpid():
+        telling = asyncio.run_coroutine_threadsafe(_settle(), _loop)
+        wait([telling], timeout=TOLD_S)
+
+
+async def _settle() -> None:
+    await limits.settle()
+    await keeping.settle()

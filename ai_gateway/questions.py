@@ -1,13 +1,16 @@
 """A question: what the bot has to answer, read from the rows at one moment."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from ai_gateway import prompts, routes, rules
+from ai_gateway.kept import one_look
 from ai_gateway.protocol import EndpointConfig, Prompt
 from ai_gateway.routing import Route
 from ai_gateway.rule_engine import RuleSet
@@ -49,21 +52,43 @@ def read(message_id: int) -> Question | None:
     """The question that a message asks; None where the bot does not own the conversation (any
     more), a newer message is there, or this one has its answer.
     """
-    message = _with_all(Message.objects.filter(pk=message_id)).first()
-    if message is None or message.conversation.status != Conversation.Status.BOT:
-        return None
-    conversation = message.conversation
-    later = conversation.messages.filter(seq__gt=message.seq, kind=Message.Kind.INCOMING)
-    if later.exists() or is_answered(message):
-        return None
-    return _question(message, conversation)
+    found = _read(Message.objects.filter(pk=message_id))
+    return found[0] if found else None
 
 
-def left_behind(conversation: Conversation) -> Question | None:
-    """The question of a conversation that nobody has answered; None where there is none."""
-    incoming = conversation.messages.filter(kind=Message.Kind.INCOMING)
-    message_id = incoming.order_by("-seq").values_list("pk", flat=True).first()
-    return read(message_id) if message_id else None
+def left_behind(conversation_ids: Iterable[int]) -> list[Question]:
+    """The questions of those conversations that nobody has answered: as many queries as for one."""
+    return _read(Message.objects.filter(conversation__in=conversation_ids))
+
+
+def _read(messages: QuerySet[Message]) -> list[Question]:
+    now = timezone.now()
+    asked = list(_open(messages).select_related("conversation__inbox", "conversation__contact"))
+    if not asked:
+        return []
+    with one_look():
+        before = _histories(asked)
+        known = endpoints.current()
+        routed = routes.of_messages(asked, endpoints.defaults_among(known), now)
+        terms = routes.terms_of(routed, asked, now)
+        chains = [tuple(endpoints.chain_among(known, route.endpoints)) for route, _ in routed]
+        found = zip(asked, before, (route for route, _ in routed), chains, terms, strict=True)
+        return [_question(*parts) for parts in found]
+
+
+def _open(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """Those of the contacts' messages that wait for the bot: the last one of a conversation."""
+    after = Message.objects.filter(
+        conversation=OuterRef("conversation"), seq__gt=OuterRef("seq")
+    ).order_by()
+    later = after.filter(kind=Message.Kind.INCOMING)
+    answers = after.filter(kind=Message.Kind.OUTGOING, reply_to__seq__gte=OuterRef("seq"))
+    return messages.filter(
+        ~Exists(later),
+        ~Exists(answers),
+        kind=Message.Kind.INCOMING,
+        conversation__status=Conversation.Status.BOT,
+    )
 
 
 def is_answered(message: Message) -> bool:
@@ -86,16 +111,14 @@ def burst_goes_on(message: Message) -> bool:
     ).exists()
 
 
-def _with_all(messages: QuerySet[Message]) -> QuerySet[Message]:
-    return messages.select_related("conversation__inbox", "conversation__contact").prefetch_related(
-        "attachments"
-    )
-
-
-def _question(message: Message, conversation: Conversation) -> Question:
-    now = timezone.now()
-    before = _history(message)
-    route, intent = routes.of_message(message, conversation, now)
+def _question(
+    message: Message,
+    before: list[Message],
+    route: Route,
+    chain: tuple[EndpointConfig, ...],
+    terms: Terms,
+) -> Question:
+    conversation = message.conversation
     pending = [message, *_unanswered(before)][:PENDING_MOST]
     return Question(
         message=message,
@@ -105,21 +128,15 @@ def _question(message: Message, conversation: Conversation) -> Question:
         prompt=_prompt(message, conversation, before),
         rules=rules.current(),
         route=route,
-        chain=tuple(endpoints.chain_of(route.endpoints)),
-        terms=routes.terms_of(
-            route,
-            intent=intent,
-            conversation=conversation,
-            lag_s=(now - message.created_at).total_seconds(),
-            now=now,
-        ),
+        chain=chain,
+        terms=terms,
         asked_at=conversation.waiting_since or message.created_at,
     )
 
 
 def prompt_as_of(message: Message) -> Prompt:
     """What was asked with a contact's message, whatever was said since. Reads its conversation."""
-    return _prompt(message, message.conversation, _history(message))
+    return _prompt(message, message.conversation, _histories([message])[0])
 
 
 def _prompt(message: Message, conversation: Conversation, before: list[Message]) -> Prompt:
@@ -131,15 +148,27 @@ def _prompt(message: Message, conversation: Conversation, before: list[Message])
     )
 
 
-def _history(message: Message) -> list[Message]:
-    """What people and the bot said before, oldest first."""
-    said = Message.objects.filter(
-        conversation=message.conversation_id,
-        seq__lt=message.seq,
-        kind__in=(Message.Kind.INCOMING, Message.Kind.OUTGOING),
-    )
-    newest = said.prefetch_related("attachments").order_by("-seq")[: prompts.MAX_TURNS]
-    return list(newest)[::-1]
+# Each log is read from its end, however long it is.
+_BEFORE_SQL = """
+    SELECT said.* FROM unnest(%s::bigint[], %s::int[]) AS asked(conversation_id, seq)
+     CROSS JOIN LATERAL (
+       SELECT * FROM tickets_message m
+        WHERE m.conversation_id = asked.conversation_id AND m.seq < asked.seq
+          AND m.kind IN ('incoming', 'outgoing')
+        ORDER BY m.seq DESC LIMIT %s
+     ) AS said
+"""
+
+
+def _histories(asked: Sequence[Message]) -> list[list[Message]]:
+    """What people and the bot said before each message, oldest first."""
+    places = ([m.conversation_id for m in asked], [m.seq for m in asked])
+    said = list(Message.objects.raw(_BEFORE_SQL, [*places, prompts.MAX_TURNS]))
+    prefetch_related_objects([*asked, *said], "attachments")
+    logs: defaultdict[int, list[Message]] = defaultdict(list)
+    for message in sorted(said, key=lambda m: m.seq):
+        logs[message.conversation_id].append(message)
+    return [logs[message.conversation_id] for message in asked]
 
 
 def _unanswered(before: list[Message]) -> list[Message]:

@@ -19,11 +19,21 @@ from tickets.models import Contact, Conversation, Inbox, Message
 VIP = "vip"  # a label of the contact or conversation, or a field of the contact's `custom`
 
 
-def of_message(message: Message, conversation: Conversation, now: datetime) -> tuple[Route, str]:
-    """(route, intent) of a contact's message."""
-    facts, book = facts_of(message.text, conversation, now), routing.current()
-    earlier = _earlier(conversation, book, facts) if book.rules else None
-    return routing.choose_route(book, facts, default=default(), earlier=earlier), facts.intent
+def of_messages(
+    messages: Sequence[Message], default: Sequence[str], now: datetime
+) -> list[tuple[Route, str]]:
+    """(route, intent) of each of these contacts' messages; `default`: where no rule leads."""
+    book, facts = routing.current(), facts_of_messages(messages, at=now)
+    earlier = _earlier(messages, book, facts) if book.rules else {}
+    return [
+        (
+            routing.choose_route(
+                book, known, default=default, earlier=earlier.get(message.conversation_id)
+            ),
+            known.intent,
+        )
+        for message, known in zip(messages, facts, strict=True)
+    ]
 
 
 def of_text(text: str, inbox: Inbox | None, now: datetime) -> Route:
@@ -43,25 +53,24 @@ def default() -> Sequence[str]:
 
 
 def terms_of(
-    route: Route,
-    *,
-    now: datetime,
-    intent: str = "",
-    conversation: Conversation | None = None,
-    lag_s: float = 0.0,
-) -> Terms:
-    """With what policies and drills say at this moment."""
-    memories = threads.recall_many(route.endpoints, conversation.pk, now) if conversation else {}
-    return Terms(
-        policies=policies.current(),
-        faults=drills.faults(now),
-        memories=memories,
-        inbox_id=conversation.inbox_id if conversation else None,
-        intent=intent,
-        lag_s=lag_s,
-        rule=route.rule,
-        reason=route.reason,
-    )
+    routed: Sequence[tuple[Route, str]], messages: Sequence[Message], now: datetime
+) -> list[Terms]:
+    """With what policies and drills say at this moment, and what vendors wanted kept."""
+    standing, faults = policies.current(), drills.faults(now)
+    memories = threads.recall_all([message.conversation_id for message in messages], now)
+    return [
+        Terms(
+            policies=standing,
+            faults=faults,
+            memories=memories.get(message.conversation_id, {}),
+            inbox_id=message.conversation.inbox_id,
+            intent=intent,
+            lag_s=(now - message.created_at).total_seconds(),
+            rule=route.rule,
+            reason=route.reason,
+        )
+        for (route, intent), message in zip(routed, messages, strict=True)
+    ]
 
 
 def facts_of(text: str, conversation: Conversation, now: datetime) -> Facts:
@@ -70,15 +79,15 @@ def facts_of(text: str, conversation: Conversation, now: datetime) -> Facts:
     return _facts(text, conversation, now, labels, intents.intent_of(text))
 
 
-def facts_of_messages(messages: Sequence[Message]) -> list[Facts]:
-    """Of many, each at its own time. Their conversations, inboxes and contacts are at hand."""
+def facts_of_messages(messages: Sequence[Message], *, at: datetime | None = None) -> list[Facts]:
+    """Of many, at one moment or each at its own. Conversations, inboxes, contacts are at hand."""
     labels_of = _labels([message.conversation for message in messages])
     guess = current_intents().guess
     return [
         _facts(
             message.text,
             message.conversation,
-            message.created_at,
+            at or message.created_at,
             labels_of(message.conversation),
             guess(message.text),
         )
@@ -129,13 +138,19 @@ def _is_vip(contact: Contact, labels: frozenset[str]) -> bool:
     return bool(contact.custom.get(VIP)) or VIP in {label.lower() for label in labels}
 
 
-def _earlier(conversation: Conversation, book: RuleBook, facts: Facts) -> Route | None:
-    """The route of the last answer in this conversation, where its rule holds on to it."""
-    answered = Attempt.objects.filter(conversation=conversation, outcome=Attempt.Outcome.ANSWERED)
-    last = answered.exclude(endpoint=RULES).order_by("-pk").values_list("rule", "endpoint").first()
-    rule = book.named(last[0]) if last else None
-    if not last or not rule or not rule.sticky or rule.team:
-        return None
-    route = routing.route_of(rule, facts)
-    slugs = dict.fromkeys((last[1], *route.endpoints))
-    return Route(tuple(slugs), rule=rule.name, reason="sticky")
+def _earlier(
+    messages: Sequence[Message], book: RuleBook, facts: Sequence[Facts]
+) -> dict[int, Route]:
+    """By conversation, the route of its last answer, where its rule holds on to it."""
+    of = {message.conversation_id: known for message, known in zip(messages, facts, strict=True)}
+    answered = Attempt.objects.filter(conversation__in=of, outcome=Attempt.Outcome.ANSWERED)
+    last = answered.exclude(endpoint=RULES).order_by("conversation", "-pk")
+    found: dict[int, Route] = {}
+    for pk, name, slug in last.distinct("conversation").values_list(
+        "conversation", "rule", "endpoint"
+    ):
+        rule = book.named(name)
+        if pk and rule and rule.sticky and not rule.team:
+            slugs = dict.fromkeys((slug, *routing.route_of(rule, of[pk]).endpoints))
+            found[pk] = Route(tuple(slugs), rule=rule.name, reason="sticky")
+    return found

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from ai_gateway import copilot_socket, tasks
+from ai_gateway import copilot_socket, standby, tasks
 from ai_gateway.copilot import Problem, Suggestion
 from ai_gateway.errors import NotAnAnswer
 from ai_gateway.services import feedback, shadows
@@ -35,7 +35,7 @@ def answer(event: MessageReceived) -> None:
     """
     newest = {one.conversation_id: one.message_id for one in told.of(event) if one.with_bot}
     if newest:
-        tasks.answer_messages.delay(sorted(newest.values()))
+        standby.hand_over(lambda: tasks.answer_messages.delay(sorted(newest.values())), newest)
 
 
 def suggest(hint: CopilotAsked) -> None:

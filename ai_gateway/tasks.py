@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing
+from ai_gateway import answering, copilot_socket, embeddings, loop, shadowing, sweeping
 from ai_gateway.errors import EndpointError
 from ai_gateway.intents.current import warm_up
 from ai_gateway.models import Attempt, Endpoint
@@ -82,7 +82,7 @@ def tell_soon(attempt_id: int) -> None:
 @shared_task
 def answer_unanswered() -> None:
     """What no `ai` worker has answered in time, also when none lives."""
-    answering.answer_left_behind(timezone.now())
+    sweeping.answer_left_behind(timezone.now())
 
 
 @shared_task

@@ -51,7 +51,8 @@ class Capabilities:
 
     `idempotent` says that the platform knows a repetition by our key, so that a call without an
     answer may be repeated. `per_address_s` is the pause the platform wants between two messages
-    to one address.
+    to one address. `together_max_bytes`: text and files go in one message, files of so many bytes
+    at most; 0: each file is a message of its own.
     """
 
     text_limit: int
@@ -62,5 +63,6 @@ class Capabilities:
     receipts: frozenset[str] = frozenset()  # delivered, read
     typing: bool = False
     per_address_s: float = 0.0
+    together_max_bytes: int = 0
     can_send: bool = True
     daily_calls: int | None = None  # messages a day that the platform takes from one account

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from channels_adapters import alerts, http, line, parts, pulse, registry, tokens
-from channels_adapters.errors import NotConfigured
+from channels_adapters.errors import NotConfigured, WindowClosed
 from channels_adapters.models import Delivery
-from channels_adapters.protocol import HttpAdapter, Outbound, OutboundMedia
+from channels_adapters.protocol import DirectAdapter, HttpAdapter, Outbound, OutboundMedia
 from channels_adapters.wire import Action, HttpRequest, Result
 from tickets import metrics
 from tickets.models import Attachment, Inbox, Message, ReplyRoute, ReplyWindow
@@ -58,6 +58,8 @@ class Outcome:
 def deliver(inbox: Inbox, *, now: datetime) -> int:
     """Send what waits in an inbox, until nothing is due; how many deliveries it were."""
     line.enter_pending()
+    if registry.adapter_for(inbox).is_fetched_from:
+        return 0
     sent = 0
     while claimed := _claim(inbox, is_held := alerts.is_held(inbox)):
         jobs = [job for one in claimed if (job := prepare(one, now=timezone.now()))]
@@ -116,9 +118,9 @@ async def _send_all(jobs: Sequence[Job]) -> list[Outcome]:
 async def _send(job: Job) -> Outcome:
     """Part after part, from where an earlier attempt ended. Never raises."""
     done, platform_id = job.delivery.parts_done, ""
-    for part in job.parts[done:]:
+    for outbound in outbounds(job):
         try:
-            result = await send_part(job.adapter, _outbound(job, done, part))
+            result = await send_part(job.adapter, outbound)
         except Exception as error:  # an outermost edge: an adapter's fault stops its own job only
             log.exception("message %s cannot be sent", job.message.pk)
             result = Result(Action.PERMANENT, code="adapter", detail=type(error).__name__)
@@ -126,6 +128,12 @@ async def _send(job: Job) -> Outcome:
             return Outcome(done, platform_id, result)
         done, platform_id = done + 1, result.platform_id
     return Outcome(done, platform_id)
+
+
+def outbounds(job: Job) -> Sequence[Outbound]:
+    """The parts that are still to go."""
+    first = job.delivery.parts_done
+    return [_outbound(job, at, part) for at, part in enumerate(job.parts) if at >= first]
 
 
 def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
@@ -138,7 +146,10 @@ def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
         reply_to=route.platform_id if route else "",
         author_name=user_name(user) if user else "",
         meta=job.message.meta or {},
+        automatic=line.is_by_machine(job.message),
     )
+    if isinstance(part, parts.Bundle):
+        return replace(outbound, text=part.text, files=part.files)
     return replace(outbound, text=part) if isinstance(part, str) else replace(outbound, media=part)
 
 
@@ -158,6 +169,8 @@ async def send_part(adapter: HttpAdapter, outbound: Outbound) -> Result:
 
 
 async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
+    if isinstance(adapter, DirectAdapter):
+        return await _attempt_directly(adapter, outbound)
     try:
         token = await tokens.current(adapter)
         if outbound.media:
@@ -169,11 +182,23 @@ async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
         result = refusal.result
     except NotConfigured as error:
         return Result(Action.PERMANENT, code="not_configured", detail=str(error))
+    except WindowClosed as error:
+        return Result(Action.WINDOW_CLOSED, code="window_closed", detail=str(error))
     except http.NoAnswer as silence:
         return _of_silence(adapter, silence)
     if result.action == Action.REFRESH_TOKEN and token:
         await tokens.drop(adapter, token)
     return result
+
+
+async def _attempt_directly(adapter: DirectAdapter, outbound: Outbound) -> Result:
+    files = [
+        replace(one, content=await asyncio.to_thread(_content_of, one)) for one in outbound.files
+    ]
+    try:
+        return await adapter.send(replace(outbound, files=tuple(files)))
+    except NotConfigured as error:
+        return Result(Action.PERMANENT, code="not_configured", detail=str(error))
 
 
 class _UploadRefused(Exception):

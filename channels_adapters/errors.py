@@ -1,7 +1,9 @@
 """What a channel's door and a platform's answer can be, beside well.
 
 HookRefused            nothing is stored, the platform is told 400, 401 or 403
+  BadMessage           of a caller who proved who it is: it is told what is wrong
 NotConfigured          the inbox lacks what the call needs: the admin is told which
+WindowClosed           nothing can be said to this person until they write again
 """
 
 from enum import StrEnum
@@ -14,6 +16,7 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     BAD_TOKEN = "bad_token"  # noqa: S105  no secret
     STALE = "stale"
+    REPLAYED = "replayed"
     BAD_CIPHERTEXT = "bad_ciphertext"
     WRONG_RECEIVER = "wrong_receiver"
     MALFORMED = "malformed"
@@ -37,9 +40,20 @@ class HookRefused(Exception):
         return STATUS.get(self.reason, 403)
 
 
+class BadMessage(HookRefused):
+    """An authentic request that breaks the protocol; `detail` names where, and what is allowed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.MALFORMED, detail)
+
+
 class NotConfigured(Exception):
     """The inbox has no credential of this name."""
 
     def __init__(self, *names: str) -> None:
         super().__init__(f"not set: {', '.join(names)}")
         self.names = names
+
+
+class WindowClosed(Exception):
+    """The platform gave us a way to answer, and it has ended."""

@@ -39,7 +39,14 @@ def _platform_id(message: Message) -> str:
 
 
 async def _fetch(adapter: HttpAdapter, media: Media, message_id: str) -> Fetched | Result:
-    """The file, or why it cannot be had."""
+    """The file, or why it cannot be had; a refused token is fetched anew, once."""
+    found = await _attempt(adapter, media, message_id)
+    if isinstance(found, Result) and found.action == Action.REFRESH_TOKEN:
+        return await _attempt(adapter, media, message_id)
+    return found
+
+
+async def _attempt(adapter: HttpAdapter, media: Media, message_id: str) -> Fetched | Result:
     try:
         token = await tokens.current(adapter)
         step: Any = adapter.media_request(media, message_id, token)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, transaction
@@ -16,6 +16,11 @@ from tickets.services import contacts, joining, messages, windows
 
 log = logging.getLogger(__name__)
 Status = Envelope.Status
+SETTLES = timedelta(minutes=1)  # after it, a receipt of an unknown message is another system's
+
+
+class _TooEarly(Exception):
+    """A receipt that overtook the answer to our call: its message has no id yet."""
 
 
 @transaction.atomic
@@ -34,6 +39,9 @@ def handle(envelope_id: int, *, now: datetime) -> bool:
         with transaction.atomic():
             _dispatch(envelope.inbox, Event(**envelope.payload), now)
         envelope.status = Status.DONE
+    except _TooEarly:
+        settled = now - envelope.created_at > SETTLES
+        envelope.status = Status.DONE if settled else Status.RECEIVED
     except OperationalError:  # the database, not the event: another time
         raise
     except Exception as error:  # an outermost edge: one bad event must not hold up the others
@@ -57,8 +65,8 @@ def _dispatch(inbox: Inbox, event: Event, now: datetime) -> None:
 
 def _receipt(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
     message = _message(inbox, event.data)
-    if message is None:  # of another system that shares the account
-        return
+    if message is None:
+        raise _TooEarly
     status = event.data.get("status")
     if status == "delivered":
         messages.mark_delivered(message)

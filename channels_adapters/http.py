@@ -104,4 +104,4 @@ async def _read(response: httpx.Response, max_bytes: int) -> HttpResponse:
         if len(body) > max_bytes:
             raise NoAnswer(f"an answer of more than {max_bytes} bytes", may_have_arrived=True)
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return HttpResponse(response.status_code, headers, bytes(body))
+    return HttpResponse(response.status_code, headers, bytes(body), str(response.url))

@@ -92,7 +92,7 @@ def briefs(inboxes: Sequence[Inbox], *, now: datetime) -> dict[int, Brief]:
 
 def missing(inbox: Inbox) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The credentials that its callback lacks, and those that sending lacks."""
-    if not registry.has_adapter(inbox.type):
+    if not registry.has_adapter(inbox.type) or inbox.is_read_by_clients:
         return (), ()
     adapter = registry.adapter_for(inbox)
     return (

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext
@@ -13,7 +14,16 @@ from tickets.envelopes import MessageType
 from tickets.files import lasting_url
 from tickets.models import Attachment, Message
 
-Part = str | OutboundMedia
+
+@dataclass(frozen=True)
+class Bundle:
+    """A text and its files, for a channel that takes them in one message."""
+
+    text: str
+    files: tuple[OutboundMedia, ...]
+
+
+Part = str | OutboundMedia | Bundle
 
 _BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _LINK = re.compile(r"\[([^\]\n]+)\]\((https?://[^\s)]+)\)")
@@ -33,13 +43,29 @@ def parts_of(
     parts, so that a second attempt goes on where the first one ended.
     """
     texts = [text_of(one) for one in (message, *carried)]
-    files = [_media(one) for one in attachments]
-    texts += [_as_link(one) for one in files if not _takes(capabilities, one)]
+    files, too_much = _sorted_out([_media(one) for one in attachments], capabilities)
+    texts += [_as_link(one) for one in too_much]
     whole = "\n\n".join(text for text in texts if text)
     pieces: list[Part] = []
     if whole:
         pieces += numbered(whole, capabilities.text_limit, capabilities.text_unit)
-    return pieces + [one for one in files if _takes(capabilities, one)]
+    if capabilities.together_max_bytes and files:
+        last = pieces.pop() if pieces else ""
+        return [*pieces, Bundle(str(last), tuple(files))]
+    return pieces + files
+
+
+def _sorted_out(
+    files: Sequence[OutboundMedia], capabilities: Capabilities
+) -> tuple[list[OutboundMedia], list[OutboundMedia]]:
+    """Those that the channel takes as files, and those that become links."""
+    room = capabilities.together_max_bytes
+    taken: list[OutboundMedia] = []
+    left: list[OutboundMedia] = []
+    for one in files:
+        fits = not room or sum(file.size for file in taken) + one.size <= room
+        (taken if fits and _takes(capabilities, one) else left).append(one)
+    return taken, left
 
 
 def text_of(message: Message) -> str:

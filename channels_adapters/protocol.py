@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from channels_adapters.capabilities import Capabilities
+from channels_adapters.errors import HookRefused, Reason
 from channels_adapters.wire import (
     Challenge,
     Fetched,
@@ -81,13 +82,16 @@ class Outbound:
 
     `key` names this part for ever (≤ 32 characters `[0-9A-Za-z_-]`): the platform's idempotency
     key. `thread` and `context` are those of the person's last message, `reply_to` the platform's
-    id of it.
+    id of it. `files` go along with the text where the channel takes all in one message;
+    `automatic` says that no person wrote it.
     """
 
     to: str
     key: str
     text: str = ""
     media: OutboundMedia | None = None
+    files: tuple[OutboundMedia, ...] = ()
+    automatic: bool = False
     thread: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
     reply_to: str = ""
@@ -148,6 +152,11 @@ class HttpAdapter(ABC):
     def classify(self, response: HttpResponse) -> Result: ...
 
     @property
+    def is_fetched_from(self) -> bool:
+        """Whether the other side comes for what is to go out, rather than being called."""
+        return False
+
+    @property
     def api(self) -> str:
         """The platform's API host; an inbox may name another."""
         return str(self.account.setting("base_url", self.base_url)).rstrip("/")
@@ -199,3 +208,20 @@ class HttpAdapter(ABC):
     def typing_request(self, to: str, thread: str, token: str) -> HttpRequest | None:
         """The call that shows that somebody types; its answer is not looked at."""
         return None
+
+
+class DirectAdapter(HttpAdapter):
+    """A channel without a callback and without an HTTP API: it fetches and sends by itself."""
+
+    def verify(self, request: HookRequest, *, now: datetime) -> Verified | Challenge:
+        raise HookRefused(Reason.NOT_CONFIGURED, f"{self.channel} has no callback")
+
+    def build_send(self, outbound: Outbound, token: str) -> HttpRequest:
+        raise NotImplementedError(f"{self.channel} is not sent by HTTP")
+
+    def classify(self, response: HttpResponse) -> Result:
+        raise NotImplementedError(f"{self.channel} is not sent by HTTP")
+
+    @abstractmethod
+    async def send(self, outbound: Outbound) -> Result:
+        """Send one part, its files' contents at hand. Raises NotConfigured, no network's error."""

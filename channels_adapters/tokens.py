@@ -16,6 +16,7 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from channels_adapters import http
+from channels_adapters.errors import NotConfigured
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Action, Result
 from tickets.fields import cipher
@@ -52,8 +53,12 @@ _local: dict[str, _Kept] = {}
 
 async def current(adapter: HttpAdapter) -> str:
     """The token for a call; "" where the channel needs none. Raises TokenRefused."""
-    if adapter.token_request() is None:
-        return ""
+    try:
+        if adapter.token_request() is None:
+            return ""
+    except NotConfigured as error:
+        refused = Result(Action.PERMANENT, code="not_configured", detail=str(error))
+        raise TokenRefused(refused) from error
     name = adapter.token_scope()
     kept = _local.get(name)
     if kept is None or not kept.is_fresh:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from channels_adapters import inbound, pulse, registry
-from channels_adapters.errors import HookRefused, Reason
+from channels_adapters.errors import BadMessage, HookRefused, Reason
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Challenge, HookRequest, Reply, Verified
 from tickets.models import Inbox
@@ -31,13 +31,19 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
     if inbox is None or not registry.has_adapter(inbox.type):
         return HttpResponse("no such inbox", status=404, content_type="text/plain")
     try:
-        return _answer(_take(registry.adapter_for(inbox), _hook_of(request)))
+        return _answer(_take(registry.adapter_for(inbox), hook_of(request)))
     except RequestDataTooBig:
         return HttpResponse("too large", status=413, content_type="text/plain")
     except HookRefused as refusal:
         log.warning("hook of %s refused: %s", inbox.key, refusal)
         pulse.refused(inbox.pk, refusal.reason)
-        return HttpResponse(refusal.reason, status=refusal.status, content_type="text/plain")
+        return refused(refusal)
+
+
+def refused(refusal: HookRefused) -> HttpResponse:
+    """A stranger learns the reason alone; who proved who it is, where it went wrong."""
+    told = str(refusal) if isinstance(refusal, BadMessage) else refusal.reason
+    return HttpResponse(told, status=refusal.status, content_type="text/plain; charset=utf-8")
 
 
 def _take(adapter: HttpAdapter, hook: HookRequest) -> Reply:
@@ -57,7 +63,7 @@ def _keep(adapter: HttpAdapter, verified: Verified) -> Reply:
     return verified.reply
 
 
-def _hook_of(request: HttpRequest) -> HookRequest:
+def hook_of(request: HttpRequest) -> HookRequest:
     """Raises RequestDataTooBig, before the body is read where its length is told."""
     if len(request.body) > MAX_BODY:
         raise RequestDataTooBig

@@ -101,11 +101,12 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back. Header names are in lower case."""
+    """What came back. Header names are in lower case; `url` is what was asked."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    url: str = ""
 
     @cached_property
     def json(self) -> Any:

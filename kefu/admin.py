@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from kefu.accounts import roles, second_factor
 from tickets.admin.base import KefuAdmin, ReadOnlyAdmin
 from tickets.policy import Role, role_of
+from tickets.services import audit
 
 # Their pages show secrets; the user's page resets a second factor. Roles are fixed.
 for _model in (TOTPDevice, StaticDevice, Group, User):
@@ -115,12 +116,20 @@ class PersonAdmin(DjangoUserAdmin, KefuAdmin):  # type: ignore[misc]  # ours com
 class AuditAdmin(ReadOnlyAdmin):
     """操作日志: who changed what, from which value to which. Nobody changes this."""
 
-    list_display = ("action_time", "user", "kind", "what", "object_repr", "changes")
+    list_display = ("action_time", "actor", "kind", "what", "object_repr", "changes")
     list_select_related = ("user", "content_type")
     list_filter = ("action_flag", "content_type")
-    search_fields = ("object_repr", "=user__username")
+    search_fields = ("object_repr", "=user__username", "change_message")
     ordering = ("-action_time", "-pk")
     list_display_links = None
+
+    @display(description=_("操作人"), ordering="user__username")
+    def actor(self, entry: LogEntry) -> str:
+        """A person; a program by its name, and with it the person for whom it acts."""
+        program = _program(entry)
+        if program and entry.user.username == audit.PROGRAMS:
+            return program
+        return f"{entry.user}（{program}）" if program else str(entry.user)
 
     @display(description=_("操作"))
     def kind(self, entry: LogEntry) -> str:
@@ -135,11 +144,23 @@ class AuditAdmin(ReadOnlyAdmin):
         return format_html_join("; ", "{}: {} → {}", _differences(entry))
 
 
+def _program(entry: LogEntry) -> str:
+    """The key or the command that acted, or ""."""
+    by: dict[str, str] = next((part["by"] for part in _parts(entry) if "by" in part), {})
+    if "key" in by:
+        return str(_("API 密钥 %(key)s（%(prefix)s…）") % by)
+    return str(_("命令 %(command)s") % by) if "command" in by else ""
+
+
 def _differences(entry: LogEntry) -> list[tuple[str, str, str]]:
     """(field, before, after) of an entry; entries of foreign pages have none."""
+    found = [part["diff"] for part in _parts(entry) if "diff" in part]
+    return [(name, pair[0], pair[1]) for diff in found for name, pair in diff.items()]
+
+
+def _parts(entry: LogEntry) -> list[dict[str, Any]]:
     try:
         message = json.loads(entry.change_message or "[]")
     except ValueError:
         return []
-    found = [part["diff"] for part in message if isinstance(part, dict) and "diff" in part]
-    return [(name, pair[0], pair[1]) for diff in found for name, pair in diff.items()]
+    return [part for part in message if isinstance(part, dict)]

@@ -25,6 +25,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("tickets_envelope", "mail"),
             ("channels_adapters_delivery", "outbox"),
             ("channels_adapters_alert", "notification_important"),
+            ("channels_adapters_pullcursor", "sync"),
         ],
     ),
     (

@@ -89,7 +89,11 @@ def main() -> None:
         if options.fd is None
         else socket.socket(fileno=options.fd)
     )
-    uvicorn.Server(configuration()).run(sockets=[listener])
+    server = uvicorn.Server(configuration())
+    from ai_gateway import standby  # settings named first
+
+    standby.start()
+    server.run(sockets=[listener])
 
 
 def configuration() -> uvicorn.Config:

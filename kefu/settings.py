@@ -31,7 +31,8 @@ GC_THRESHOLDS = (10_000, 200, 1_000)
 # Apps -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
+    # For `runserver`; no role needs it, and it costs each of them 26 MB.
+    *([] if KEFU_ROLE else ["daphne"]),
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "kefu.apps.KefuAdminConfig",
@@ -141,6 +142,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "tickets.tasks.drain_lane": {"queue": "intake"},
     "channels_adapters.tasks.handle_event": {"queue": "intake"},
+    "channels_adapters.tasks.fetch_mailbox": {"queue": "default"},  # slow servers hold up no reply
     "tickets.tasks.index_messages": {"queue": "bulk"},
     "tickets.tasks.forget_old_events": {"queue": "bulk"},
     "ai_gateway.tasks.answer_messages": {"queue": "ai"},
@@ -154,15 +156,18 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
 # A subscriber that cannot reach the broker gives up at once: the row is there, a sweeper finds it.
+# Without `max_retries` kombu sleeps through six seconds, in the thread that writes messages.
 CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "max_retries": 0}
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS["socket_connect_timeout"] = 2
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "answer-unanswered": {
         "task": "ai_gateway.tasks.answer_unanswered",
-        "schedule": 3.0,
-        "options": {"expires": 3},
+        "schedule": 1.0,
+        "options": {"expires": 1},
     },
     "embed-articles": {
         "task": "ai_gateway.tasks.embed_articles",
@@ -194,10 +199,25 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "poll-mailboxes": {
+        "task": "channels_adapters.tasks.poll_mailboxes",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "pick-up-events": {
         "task": "channels_adapters.tasks.pick_up_events",
         "schedule": 5.0,
         "options": {"expires": 5},
+    },
+    "pull-due-accounts": {
+        "task": "channels_adapters.tasks.pull_due_accounts",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "poll-tmc": {
+        "task": "channels_adapters.tasks.poll_tmc",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "pick-up-stuck": {
         "task": "tickets.tasks.pick_up_stuck",
@@ -397,7 +417,19 @@ UNFOLD = {
 # Channels and AI backends ---------------------------------------------------------------------
 
 CHANNEL_ADAPTERS: dict[str, str] = {
+    "api": "channels_adapters.bridge.adapter.Bridge",
+    "dingtalk": "channels_adapters.dingtalk.adapter.DingTalk",
+    "douyin": "channels_adapters.douyin.adapter.Douyin",
+    "email": "channels_adapters.email.adapter.Email",
+    "feishu": "channels_adapters.feishu.adapter.Feishu",
+    "line": "channels_adapters.line_app.adapter.Line",
+    "slack": "channels_adapters.slack.adapter.Slack",
+    "taobao": "channels_adapters.taobao.adapter.Taobao",
     "telegram": "channels_adapters.telegram.adapter.Telegram",
+    "wechat_oa": "channels_adapters.wechat_oa.adapter.WechatOA",
+    "wecom": "channels_adapters.wecom.adapter.WeCom",
+    "wecom_kf": "channels_adapters.wecom_kf.adapter.WeComKf",
+    "whatsapp": "channels_adapters.whatsapp.adapter.WhatsApp",
 }
 # Small hashes of who is online; 64 visitors in each are kept in the fewest bytes.
 ONLINE_BUCKETS = env.int("ONLINE_BUCKETS", default=1024)
@@ -411,6 +443,8 @@ AI_BACKENDS = {
 }
 AI_FIRST_TEXT_S = env.float("AI_FIRST_TEXT_S", default=8.0)  # until a contact sees something
 COPILOT_PER_MINUTE = env.int("COPILOT_PER_MINUTE", default=30)  # suggestions for one agent or key
+# Whether web and gateway speak for what no worker answered in time.
+AI_STANDBY = env.bool("AI_STANDBY", default=True)
 AI_MAX_IN_FLIGHT = env.int("AI_MAX_IN_FLIGHT", default=2000)  # calls one `ai` process holds
 
 # Logging --------------------------------------------------------------------------------------

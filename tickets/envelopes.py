@@ -100,7 +100,8 @@ class InboundMessage:
     Either `identity_id` is known (a socket that said hello), or `sender` tells whose it is.
     `client_id` is the writer's own id of it, `source_id` the platform's; each makes a
     second delivery the same message. `platform_id` is what the platform calls the message where
-    that is another id.
+    that is another id. `automatic`: a machine wrote it, or sent it to many, and no machine of
+    ours may answer (a loop would not end).
     """
 
     inbox_id: int
@@ -119,16 +120,18 @@ class InboundMessage:
     terms: ReplyTerms | None = None
     trace: str = ""
     raw: dict[str, Any] | None = None
+    automatic: bool = False
 
     def meta(self) -> dict[str, Any] | None:
         """What is kept beside the text; None for a plain text of a socket, as most are."""
         if self.type == MessageType.TEXT and not (self.media or self.platform_id):
-            return self.raw
+            return {**(self.raw or {}), "automatic": True} if self.automatic else self.raw
         said = {
             "type": self.type.value,
             "media": [asdict(one) for one in self.media],
             "platform_id": self.platform_id,
             "raw": self.raw,
+            "automatic": self.automatic,
         }
         return {name: value for name, value in said.items() if value}
 

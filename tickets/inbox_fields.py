@@ -9,14 +9,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 from tickets.fields import masked
 from tickets.models import Inbox
 from tickets.models.inbox import SETTING_DEFAULTS
-from tickets.outbound import validate_url
+from tickets.outbound import AddressRefused, check_host, validate_url
 from tickets.text import clean
 
 MAX_SECRET = 4000  # characters: a private key fits
+MAX_WELCOME = 600  # characters: platforms take 2048 bytes
 
 _WECOM = ("corp_id", "agent_id", "secret", "token", "encoding_aes_key")
 CREDENTIALS: Mapping[str, tuple[str, ...]] = {
@@ -36,14 +38,24 @@ CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "email": ("address", "imap_url", "smtp_url"),
 }
 ALIASES: Mapping[tuple[str, str], str] = {("feishu", "token"): "verification_token"}
+MAIL_PORTS = {"imaps": 993, "imap": 143, "smtps": 465, "smtp": 587}
+MAIL_SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "imap_url": ("imaps", "imap"),
+    "smtp_url": ("smtps", "smtp"),
+}
 WECHAT_MODES = ("safe", "compatible", "plain")
 
 _COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s", "expires_on")
-_WEB = ("allowed_origins", "text_limit", "rate_limit", "typing_preview")
+_OF_TYPE: Mapping[str, tuple[str, ...]] = {
+    "web": ("allowed_origins", "text_limit", "rate_limit", "typing_preview"),
+    "email": ("plus_address",),
+    "taobao": ("tmc_group",),
+    "wecom_kf": ("welcome",),
+}
 
 
 def setting_names(inbox_type: str) -> tuple[str, ...]:
-    return (*_COMMON, *_WEB) if inbox_type == Inbox.Type.WEB else _COMMON
+    return (*_COMMON, *_OF_TYPE.get(inbox_type, ()))
 
 
 def credential_name(inbox_type: str, name: str) -> str | None:
@@ -66,11 +78,18 @@ def wrong_credential(inbox_type: str, name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str) or clean(value) != value or len(value) > MAX_SECRET:
         return f"a string of at most {MAX_SECRET} characters is expected"
-    if name == "mode" and value not in ("", *WECHAT_MODES):
+    return _wrong_value(name, value) if value else None
+
+
+def _wrong_value(name: str, value: str) -> str | None:
+    """What only credentials of this name must be."""
+    if name == "mode" and value not in WECHAT_MODES:
         return f"one of {', '.join(WECHAT_MODES)} is expected"
-    if name == "bridge_url" and value:
+    if name == "address":
+        return _wrong_address(value)
+    if name == "bridge_url":
         return _wrong_url(value)
-    return None
+    return _wrong_mail_url(value, MAIL_SCHEMES[name]) if name in MAIL_SCHEMES else None
 
 
 def wrong_setting(inbox_type: str, name: str, value: object) -> str | None:
@@ -152,6 +171,43 @@ def _wrong_date(value: object) -> str | None:
     return None if is_day else "a day such as 2026-12-31 is expected"
 
 
+def _wrong_group(value: object) -> str | None:
+    if isinstance(value, str) and clean(value) == value and len(value) <= 100:
+        return None
+    return "the name of a group, or an empty string, is expected"
+
+
+def _wrong_welcome(value: object) -> str | None:
+    if isinstance(value, str) and clean(value) == value and len(value) <= MAX_WELCOME:
+        return None
+    return f"a text of at most {MAX_WELCOME} characters is expected"
+
+
+def _wrong_address(value: str) -> str | None:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return "an e-mail address is expected"
+    return None
+
+
+def _wrong_mail_url(value: str, schemes: tuple[str, ...]) -> str | None:
+    """Never shows the value: it holds a password."""
+    expected = f"{schemes[0]}://user:password@host:port, or {schemes[1]}://…, is expected"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return expected
+    if parts.scheme not in schemes or not parts.hostname or any(c <= " " for c in value):
+        return expected
+    try:
+        check_host(parts.hostname, port or MAIL_PORTS[parts.scheme])
+    except AddressRefused as error:
+        return str(error)
+    return None
+
+
 def _wrong_origins(value: object) -> str | None:
     if not isinstance(value, list) or len(value) > 100:
         return "a list of at most 100 origins is expected"
@@ -188,4 +244,7 @@ _CHECKS = {
     "rate_limit": _wrong_rate_limit,
     "typing_preview": _wrong_flag,
     "expires_on": _wrong_date,
+    "tmc_group": _wrong_group,
+    "welcome": _wrong_welcome,
+    "plus_address": _wrong_flag,
 }

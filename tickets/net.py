@@ -49,6 +49,7 @@ def network_of(ip: str) -> str:
     return str(ip_network(f"{address}/{NETWORK_PREFIX[address.version]}", strict=False))
 
 
+@functools.lru_cache(4_096)
 def _address(text: str) -> Address | None:
     """An address from a header's or socket's spelling: port, brackets and zone are dropped."""
     text = text.strip().strip('"')

@@ -21,6 +21,8 @@ import httpx
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from tickets.outbound_pool import Pool
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -133,6 +135,35 @@ def validate_url(url: str) -> None:
         raise ValidationError(str(error), code="address_refused") from error
 
 
+def check_host(host: str, port: int) -> None:
+    """`check_url` for protocols beside HTTP."""
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    _choose(host, port, answers)
+
+
+def is_public(address: str) -> bool:
+    """Whether packets to this IP address leave our own network."""
+    return _innermost(ipaddress.ip_address(address)).is_global
+
+
+def connect(host: str, port: int, timeout_s: float) -> socket.socket:
+    """A TCP connection to an address of the host that passed. Raises AddressRefused, OSError."""
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host} cannot be resolved") from error
+    failure: OSError = OSError(f"{host} has no address")
+    for address in _choose(host, port, answers):
+        try:
+            return socket.create_connection((str(address), port), timeout_s)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name, refuses what is not allowed, and connects to exactly what it checked."""
 
@@ -175,22 +206,46 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return _choose(host, port, answers)
 
 
+async def open_socket(host: str, port: int, *, timeout_s: float) -> socket.socket:
+    """A TCP connection for a library that speaks its own protocol over it.
+
+    Raises AddressRefused, OSError, TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout_s):
+        answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        failure: OSError = ConnectionError(f"{host} has no address")
+        for address in _choose(host, port, answers):
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.setblocking(False)
+            try:
+                await loop.sock_connect(connection, (str(address), port))
+            except BaseException as error:
+                connection.close()
+                if not isinstance(error, OSError):
+                    raise
+                failure = error
+            else:
+                return connection
+    raise failure
+
+
 class _GuardedTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, limits: httpx.Limits) -> None:
-        super().__init__(limits=limits, trust_env=False)
-        # httpx has no parameter for the network backend of its pool; httpcore has.
-        self._pool._network_backend = GuardedBackend()
+    def __init__(self) -> None:
+        # httpx has no parameter for its pool, nor for the network backend of one.
+        ours: Any = Pool(httpx.create_ssl_context(trust_env=False), GuardedBackend())
+        self._pool = ours
 
 
-def async_client(*, max_connections: int | None = None) -> httpx.AsyncClient:
+def async_client() -> httpx.AsyncClient:
     """A client for addresses that somebody typed in; it belongs to one event loop.
 
     No proxies of the environment, no redirects, no compressed answers (a small body that
     grows without end). Raises AddressRefused from any request, beside httpx's own errors.
     """
-    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=100)
     return httpx.AsyncClient(
-        transport=_GuardedTransport(limits),
+        transport=_GuardedTransport(),
         trust_env=False,
         follow_redirects=False,
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},

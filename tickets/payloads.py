@@ -114,9 +114,14 @@ def message_status(message: Message) -> str:
 
 
 def message_extras(meta: dict[str, Any] | None) -> dict[str, Any]:
-    """What only some messages have."""
+    """What only some messages have; `quoted` is what a mail repeats of earlier ones."""
+    if not meta:
+        return {}
     names = ("buttons", "citations", "activity", "unsent", *FOR_AGENTS)
-    return {name: meta[name] for name in names if name in meta} if meta else {}
+    extras = {name: meta[name] for name in names if name in meta}
+    raw = meta.get("raw")
+    quoted = raw.get("quoted") if isinstance(raw, dict) else None
+    return {**extras, "quoted": str(quoted)} if quoted else extras
 
 
 def message_payload(message: Message) -> dict[str, Any]:

@@ -78,12 +78,18 @@ def principal_of(user: User) -> Principal:
     return Principal(user.pk, role, teams, frozenset(scopes))
 
 
+def of_own_teams(principal: Principal) -> Q:
+    """A part of the conversations that one sees."""
+    return Q(team_id__in=principal.team_ids)
+
+
+def assigned(principal: Principal) -> Q:
+    """Another part of them."""
+    return Q(assignee_id=principal.user_id, assignee_id__isnull=False)
+
+
 def _visible(principal: Principal) -> Q:
-    return (
-        Q(team_id__in=principal.team_ids)
-        | Q(team_id__isnull=True)
-        | Q(assignee_id=principal.user_id, assignee_id__isnull=False)
-    )
+    return of_own_teams(principal) | Q(team_id__isnull=True) | assigned(principal)
 
 
 def conversations(principal: Principal) -> ConversationQuerySet:

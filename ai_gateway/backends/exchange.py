@@ -13,6 +13,7 @@ from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import Answer, Tell
 
 STOP_S = 3.0  # the most that a stop call may take
+END_S = 0.02  # how long the end of a body is waited for, after its last word
 GRACE_S = 0.25  # of that, how long whoever called us off is kept waiting
 
 Request = contextlib.AbstractAsyncContextManager[httpx.Response]
@@ -56,10 +57,12 @@ class _Reading:
 
     async def read(self, response: httpx.Response, reply: Reply) -> Answer:
         self.reply = reply
-        async for chunk in http.chunks(response):
+        body = http.chunks(response)
+        async for chunk in body:
             reply.feed(chunk)
             self._show(reply.visible())
             if reply.is_over:
+                await _finish(body)
                 break
         answer = reply.end()
         request_id = http.request_id(response.headers) or answer.request_id
@@ -69,6 +72,17 @@ class _Reading:
         if text != self._told:
             self._tell(text)
             self._told = text
+
+
+async def _finish(body: AsyncIterator[bytes]) -> None:
+    """Read what ends the body, which is there already mostly: its connection can be used again.
+
+    Without that each call would begin with a handshake.
+    """
+    with contextlib.suppress(TimeoutError, EndpointError, httpx.HTTPError):
+        async with asyncio.timeout(END_S):
+            async for _chunk in body:
+                pass
 
 
 @contextlib.asynccontextmanager

@@ -80,6 +80,7 @@ def read(body: Any) -> ChatRequest:
             _prompt(_messages(body), passed_on, _of_type(body, "user", (str,)) or ""),
             endpoint=model,
             first_text_s=TOOLS_PATIENCE_S if takes_tools else None,
+            wants_intent=False,  # the protocol has no word for it
         ),
         stream=bool(_of_type(body, "stream", (bool,))),
         include_usage=stream_options.get("include_usage") is True,

@@ -15,8 +15,8 @@ from typing import Any
 
 from django.core.cache import cache as shared
 from django.db import connection
-from django.db.models import Count, Max, Q
 
+from ai_gateway import kept
 from ai_gateway.intents import classifier as learner
 from ai_gateway.intents import features
 from ai_gateway.intents.classifier import Classifier
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 KEPT_S = 30 * 24 * 3600
 PAUSE_S = 0.001  # while learning beside others' work
 
+kept.watch(Intent)
 _learning = threading.Lock()
 _kept: tuple[Any, Classifier] | None = None
 _aside: threading.Thread | None = None
@@ -40,11 +41,11 @@ def current() -> Classifier:
     """
     global _kept
     version = _version()
-    kept = _kept
-    if kept and kept[0] == version:
-        return kept[1]
-    if not _learning.acquire(blocking=kept is None):
-        return kept[1] if kept else current()
+    former = _kept
+    if former and former[0] == version:
+        return former[1]
+    if not _learning.acquire(blocking=former is None):
+        return former[1] if former else current()
     try:
         if _kept and _kept[0] == version:
             return _kept[1]
@@ -52,11 +53,11 @@ def current() -> Classifier:
         if found := _found(_key(examples)):
             _kept = (version, found)
             return found
-        if kept is None:
+        if former is None:
             _kept = (version, _learned(examples, pause_s=0.0))
             return _kept[1]
         _learn_aside(version, examples)
-        return kept[1]
+        return former[1]
     finally:
         _learning.release()
 
@@ -91,9 +92,7 @@ def _of_shipped() -> Classifier:
 
 
 def _version() -> Any:
-    return Intent.objects.aggregate(
-        Max("updated_at"), Max("pk"), Count("pk"), enabled=Count("pk", filter=Q(enabled=True))
-    )
+    return kept.version_of(Intent._meta.db_table)
 
 
 def _examples() -> Mapping[str, Sequence[str]]:

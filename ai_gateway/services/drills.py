@@ -17,6 +17,7 @@ from ai_gateway.models import AnswerRule, Attempt, Drill, Endpoint
 from ai_gateway.models.drill import LONGEST
 from ai_gateway.terms import Fault
 from tickets.models import Inbox, Message
+from tickets.services import audit
 
 ByEndpoint = Mapping[str, Fault]
 
@@ -52,6 +53,7 @@ def start(
     )
     drill.full_clean()
     drill.save()
+    audit.stored(drill, None)
     recent.forget()
     return drill
 
@@ -75,6 +77,7 @@ def stop(drill: Drill, *, now: datetime) -> Drill:
         drill.ended_at = min(now, drill.ends_at)
         drill.report = report_of(drill)
         drill.save(update_fields=["ended_at", "report", "updated_at"])
+        audit.changed(drill, ended_at=("", drill.ended_at.isoformat()))
         recent.forget()
     return drill
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from ai_gateway import recent, registry
 from ai_gateway.errors import ErrorKind, UnknownEndpoint
+from ai_gateway.kept import Kept
 from ai_gateway.models import Attempt, Endpoint
 from ai_gateway.protocol import EndpointConfig
 from tickets import metrics
@@ -37,6 +38,19 @@ def chain_of(slugs: Sequence[str]) -> list[EndpointConfig]:
 def enabled() -> dict[str, Endpoint]:
     """Slug -> endpoint."""
     return {row.slug: row for row in Endpoint.objects.enabled()}
+
+
+_enabled = Kept(Endpoint, enabled)
+
+
+def current() -> Mapping[str, Endpoint]:
+    """As `enabled`, read anew only after a change. The rows are everybody's: not to be changed."""
+    return _enabled.current()
+
+
+def defaults_among(rows: Mapping[str, Endpoint]) -> list[str]:
+    """Where questions go that no rule sends anywhere; empty: to the rule engine."""
+    return [slug for slug, row in rows.items() if row.default]
 
 
 def chain_among(rows: Mapping[str, Endpoint], slugs: Sequence[str]) -> list[EndpointConfig]:

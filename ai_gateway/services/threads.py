@@ -20,17 +20,18 @@ FORGET_MOST = 5_000  # threads in one go
 
 def recall(slug: str, conversation_id: int, now: datetime) -> dict[str, str]:
     """What an endpoint wanted kept (`Prompt.memory`); empty: it does not know the conversation."""
-    return recall_many([slug], conversation_id, now)[slug]
+    return recall_all([conversation_id], now).get(conversation_id, {}).get(slug, {})
 
 
-def recall_many(
-    slugs: Iterable[str], conversation_id: int, now: datetime
-) -> dict[str, dict[str, str]]:
-    """The same for several endpoints in one query: every slug has its entry."""
-    wanted = list(slugs)
-    threads = Thread.objects.alive(now).filter(conversation_id=conversation_id, endpoint__in=wanted)
-    found = dict(threads.values_list("endpoint", "memory"))
-    return {slug: found.get(slug, {}) for slug in wanted}
+def recall_all(
+    conversation_ids: Iterable[int], now: datetime
+) -> dict[int, dict[str, dict[str, str]]]:
+    """By conversation and endpoint, in one query: only those that wanted something kept."""
+    threads = Thread.objects.alive(now).filter(conversation_id__in=conversation_ids)
+    found: dict[int, dict[str, dict[str, str]]] = {}
+    for pk, slug, memory in threads.values_list("conversation_id", "endpoint", "memory"):
+        found.setdefault(pk, {})[slug] = memory
+    return found
 
 
 def remember(slug: str, conversation_id: int, memory: Mapping[str, str], now: datetime) -> None:

@@ -80,14 +80,15 @@ class InboxWithHealthAdmin(InboxAdmin):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     def _card(self, request: HttpRequest, inbox: Inbox) -> dict[str, Any]:
-        has_adapter = registry.has_adapter(inbox.type)
+        has_callback = _has_callback(inbox)
         return {
             "health": inbox_words.card(inbox, now=timezone.now()),
-            "steps": inbox_words.steps(inbox) if has_adapter else [],
-            "callback": self.callback_url(inbox) if has_adapter else "",
+            "steps": inbox_words.steps(inbox) if has_callback else [],
+            "callback": self.callback_url(inbox) if has_callback else "",
             "tokens": inbox_words.tokens_to_copy(inbox),
             "capabilities": inbox_words.capabilities(inbox),
-            "may_check": has_adapter and self.has_change_permission(request, inbox),
+            "may_check": registry.has_adapter(inbox.type)
+            and self.has_change_permission(request, inbox),
             "words": inbox_words.for_script(),
         }
 
@@ -96,7 +97,7 @@ class InboxWithHealthAdmin(InboxAdmin):
         inbox = self._found(pk, self.has_view_permission(request))
         answer = {
             "health": inbox_words.card(inbox, now=timezone.now()),
-            "steps": inbox_words.steps(inbox) if registry.has_adapter(inbox.type) else [],
+            "steps": inbox_words.steps(inbox) if _has_callback(inbox) else [],
         }
         return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -120,3 +121,9 @@ class InboxWithHealthAdmin(InboxAdmin):
         if inbox is None:
             raise Http404
         return inbox
+
+
+def _has_callback(inbox: Inbox) -> bool:
+    """Whether a platform calls /hooks/ for it; mail is fetched, the generic channel has the API."""
+    is_called = inbox.type != Inbox.Type.EMAIL and not inbox.is_read_by_clients
+    return is_called and registry.has_adapter(inbox.type)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('channels_adapters', '0001_deliveries'),
+        ('channels_adapters', '0003_mailboxes'),
         ('tickets', '0011_message_trace'),
     ]
 

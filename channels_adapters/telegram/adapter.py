@@ -153,10 +153,15 @@ class Telegram(HttpAdapter):
             return Result(Action.OK, platform_id=_sent_id(sent) if isinstance(sent, dict) else "")
         code = str(said.get("error_code") or response.status)
         detail = str(said.get("description") or "")
+        parameters = said.get("parameters") or {}
         if code == "429":
-            wait = (said.get("parameters") or {}).get("retry_after")
+            wait = parameters.get("retry_after")
             seconds = float(wait) if isinstance(wait, int | float) else None
             return Result(Action.RETRY, retry_after_s=seconds, code=code, detail=detail)
+        if moved := parameters.get("migrate_to_chat_id"):
+            # The group writes from its new id from now on; its next message leads there.
+            detail = f"the group is now {moved}: answer its next message"
+            return Result(Action.PERMANENT, code="migrated", detail=detail)
         if not said or response.status >= 500:
             return Result(Action.RETRY, code=code, detail=detail)
         refused = code in ("401", "404")  # the token is part of the path

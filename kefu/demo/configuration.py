@@ -183,8 +183,9 @@ def install() -> list[Inbox]:
 
 def _inbox(key: str, kind: str, name: str, team: Team) -> Inbox:
     """Open round the clock; with the secrets that we make ourselves, without those of platforms."""
-    secret_of = {"web": "identity_secret", "api": "secret"}.get(kind)
-    credentials: Any = {secret_of: secrets.token_urlsafe(24)} if secret_of else {}
+    credentials: Any = {}
+    if kind == "web":
+        credentials = {"identity_secret": secrets.token_urlsafe(24)}
     if kind == "email":
         credentials = {"address": "service@qinghe.example"}
     inbox, _ = Inbox.objects.get_or_create(

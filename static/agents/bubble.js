@@ -95,6 +95,7 @@ function bubbleElement(message, contactId) {
   else setAvatar(slot(element, "avatar"), name, kind === "contact" ? contactId : name);
   fillFiles(slot(element, "files"), message.attachments);
   fillSources(slot(element, "sources"), message.citations ?? []);
+  fillQuoted(element, message.quoted ?? "");
   return element;
 }
 
@@ -128,6 +129,12 @@ function fileElement(file) {
     say(element, "size", filesize(file.size));
   }
   return element;
+}
+
+/** What a mail repeats of earlier ones, folded. */
+function fillQuoted(element, quoted) {
+  show(slot(element, "quoted"), quoted);
+  say(element, "quoted-text", quoted);
 }
 
 function fillSources(box, citations) {

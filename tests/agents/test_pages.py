@@ -213,6 +213,12 @@ def test_resolved_ones_are_a_status_away(
     assert [row["number"] for row in shown["rows"]] == [kinds["resolved"].pk]
 
 
+def test_nobody_waits_in_what_is_over() -> None:
+    listing = buckets.Listing.from_query({"status": "resolved", "sort": "waiting"})
+
+    assert listing.sort == "activity"
+
+
 @pytest.mark.parametrize("sort", buckets.SORTS)
 def test_pages_bring_everything_once_in_every_order(
     desk: Client, web_inbox: Inbox, sort: str

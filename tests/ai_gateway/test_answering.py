@@ -4,15 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from ai_gateway import answering, tasks
+from ai_gateway import answering, board, handoff, questions, sweeping, tasks
 from ai_gateway.models import AnswerRule, Attempt, Endpoint
 from tests import factories
 from tests.ai_gateway.conftest import make_endpoint
 from tests.fakes.openai_server import DONE, FakeOpenAI, event, fails, html, say, stall, stream
 from tickets.models import Conversation, Inbox, Message
-from tickets.services import conversations
+from tickets.services import bot_answers, conversations
+from tickets.services.bot_answers import BotAnswer
 
 
 def ask(inbox: Inbox, text: str = "可以开发票吗") -> tuple[Conversation, Message]:
@@ -232,8 +235,6 @@ def test_only_the_newest_message_is_answered_and_only_once(
 def test_what_the_bot_says_after_a_takeover_is_kept_for_the_agent(
     web_inbox: Inbox, endpoint: Endpoint, agent: Any
 ) -> None:
-    from ai_gateway import handoff, questions
-
     conversation, message = ask(web_inbox)
     question = questions.read(message.pk)
     assert question
@@ -253,26 +254,83 @@ def test_the_sweeper_answers_what_no_worker_did(web_inbox: Inbox, endpoint: Endp
     AnswerRule.objects.create(name="发票", keywords=["发票"], answer="可以开发票。")
     answered, _ = ask(web_inbox)
     unknown, _ = ask(web_inbox, "阿巴阿巴")
-    later = timezone.now() + timedelta(seconds=5)
+    later = timezone.now() + timedelta(seconds=6)
 
-    assert answering.answer_left_behind(later) == 2
-    assert answering.answer_left_behind(later) == 0
+    assert sweeping.answer_left_behind(later) == 2
+    assert sweeping.answer_left_behind(later) == 0
 
     assert log_of(answered)[1:] == [("outgoing", "可以开发票。")]
     assert status_of(unknown) == "queued"
 
 
 def test_the_sweeper_leaves_alone_what_is_in_hand(web_inbox: Inbox, endpoint: Endpoint) -> None:
-    from ai_gateway import board
-
     conversation, _ = ask(web_inbox)
-    board._claim([conversation.pk])
+    board._claim({conversation.pk: False})
 
-    assert answering.answer_left_behind(timezone.now() + timedelta(seconds=5)) == 0
+    assert sweeping.answer_left_behind(timezone.now() + timedelta(seconds=6)) == 0
+
+
+@pytest.mark.parametrize(("shows_text", "spoken"), [(False, 1), (True, 0)])
+def test_at_the_last_call_only_who_shows_text_may_go_on(
+    web_inbox: Inbox, endpoint: Endpoint, shows_text: bool, spoken: int
+) -> None:
+    conversation, _ = ask(web_inbox)
+    board._claim({conversation.pk: shows_text})
+    last = timezone.now() + sweeping.last_call()
+
+    assert sweeping.answer_left_behind(last) == spoken
+
+
+def test_many_are_read_and_answered_with_the_statements_of_few(
+    web_inbox: Inbox, endpoint: Endpoint
+) -> None:
+    counts = []
+    questions.read(ask(web_inbox)[1].pk)  # compiles what is configured
+    for many in (1, 10):
+        asked = [ask(web_inbox)[0].pk for _ in range(many)]
+        with CaptureQueriesContext(connection) as queries:
+            found = questions.left_behind(asked)
+            answers = [BotAnswer(one.message, "您好。") for one in found]
+            assert len(bot_answers.post(answers, now=timezone.now())) == many
+        counts.append(len(queries))
+
+    assert counts == [11, 11]
+
+
+def test_who_wrote_on_or_has_a_person_now_gets_no_late_answer(
+    web_inbox: Inbox, endpoint: Endpoint, agent: Any
+) -> None:
+    asked = questions.left_behind([ask(web_inbox)[0].pk for _ in range(3)])
+    answers = [BotAnswer(one.message, "您好。") for one in asked]
+    wrote_on, taken, waits = (one.conversation for one in asked)
+    factories.say(wrote_on.identity, "在吗", now=timezone.now())
+    conversations.take_over(taken, agent=agent, now=timezone.now())
+
+    said = bot_answers.post(answers, now=timezone.now())
+
+    assert said == {answers[2].question.pk}
+    assert log_of(waits)[-1] == ("outgoing", "您好。")
+    assert not wrote_on.messages.filter(kind="outgoing").exists()
+
+
+def test_one_that_cannot_be_read_does_not_silence_the_others(
+    web_inbox: Inbox, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AnswerRule.objects.create(name="发票", keywords=["发票"], answer="可以开发票。")
+    asked = [ask(web_inbox)[0] for _ in range(3)]
+    of_rule = handoff.by_rule
+
+    def fails(question: Any, now: Any) -> Any:
+        assert question.conversation.pk != asked[1].pk
+        return of_rule(question, now)
+
+    monkeypatch.setattr(handoff, "by_rule", fails)
+
+    assert sweeping.answer_left_behind(timezone.now() + timedelta(seconds=6)) == 2
 
 
 def test_the_sweeper_is_in_time_for_the_promise(settings: Any) -> None:
-    rounds = answering.sweep_after().total_seconds() + answering.SWEEP_EVERY_S
+    rounds = sweeping.after().total_seconds() + sweeping.EVERY_S + sweeping.WORK_S
 
-    assert settings.CELERY_BEAT_SCHEDULE["answer-unanswered"]["schedule"] == answering.SWEEP_EVERY_S
-    assert rounds < settings.AI_FIRST_TEXT_S
+    assert settings.CELERY_BEAT_SCHEDULE["answer-unanswered"]["schedule"] == sweeping.EVERY_S
+    assert rounds <= settings.AI_FIRST_TEXT_S

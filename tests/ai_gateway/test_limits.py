@@ -10,13 +10,14 @@ import pytest
 import redis
 from django.conf import settings as kefu
 
-from ai_gateway import health, limits
+from ai_gateway import database, health, limits
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.limits import Policy, Ticket, Verdict
 from ai_gateway.protocol import Answer, EndpointConfig, Usage
 
 GOOD = Answer("好")
 DOWN = EndpointError(ErrorKind.UPSTREAM, "connect")
+ONE = Policy(max_in_flight=1, divert="all")
 
 
 @pytest.fixture
@@ -261,3 +262,39 @@ async def test_states_tell_what_people_want_to_know(config: EndpointConfig) -> N
     assert state.degraded_share == pytest.approx(0.5, abs=0.05)
     await limits.report(open_call, ms=120, answer=GOOD)
     assert health.states([config.slug])[0].latency_ms == pytest.approx(120, abs=2)
+
+
+async def test_a_report_aside_is_not_waited_for_and_yet_arrives(
+    config: EndpointConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "is_own", lambda loop: True)
+    ticket = await ask(config, ONE)
+    reported: list[str] = []
+    report = limits.report
+
+    async def slow(*args: Any, **came: Any) -> None:
+        await asyncio.sleep(0.1)
+        await report(*args, **came)
+        reported.append("told")
+
+    monkeypatch.setattr(limits, "report", slow)
+
+    await limits.report_aside(ticket, ms=10, answer=GOOD)
+
+    assert reported == []
+    assert (await ask(config, ONE)).reason == "in_flight"
+    await limits.settle()
+    assert (await ask(config, ONE)).verdict == Verdict.GO
+
+
+@pytest.mark.parametrize(("lives_on", "most"), [(False, 500), (True, 0)])
+async def test_on_a_loop_that_ends_and_where_they_are_many_a_report_is_waited_for(
+    config: EndpointConfig, monkeypatch: pytest.MonkeyPatch, lives_on: bool, most: int
+) -> None:
+    monkeypatch.setattr(database, "is_own", lambda loop: lives_on)
+    monkeypatch.setattr(limits, "MOST_ASIDE", most)
+    ticket = await ask(config, ONE)
+
+    await limits.report_aside(ticket, ms=10, answer=GOOD)
+
+    assert (await ask(config, ONE)).verdict == Verdict.GO

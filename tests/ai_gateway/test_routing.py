@@ -197,7 +197,7 @@ def test_a_question_is_read_with_few_queries(
         ).message_id
     questions.read(message_id)
 
-    with django_assert_num_queries(16):  # the log 6, facts 1, versions 5, route and endpoints 4
+    with django_assert_num_queries(7):  # the log 3, facts 1, versions 1, route 1, memories 1
         question = questions.read(message_id)
 
     assert question

@@ -43,9 +43,9 @@ def test_several_are_recalled_in_one_query(
     threads.remember("b", conversation_id, {"chat_id": "c"}, NOON)
 
     with django_assert_num_queries(1):
-        found = threads.recall_many(["a", "b", "c"], conversation_id, NOON)
+        found = threads.recall_all([conversation_id, conversation_id + 1], NOON)
 
-    assert found == {"a": MEMORY, "b": {"chat_id": "c"}, "c": {}}
+    assert found == {conversation_id: {"a": MEMORY, "b": {"chat_id": "c"}}}
 
 
 def test_each_turn_replaces_the_memory_and_counts(conversation_id: int) -> None:

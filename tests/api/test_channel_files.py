@@ -26,7 +26,13 @@ channels:
     corp_id: xxxx
     secret: xxxx
 """
-VALUES = {"mode": "safe", "bridge_url": "https://bridge.shop.example/in"}
+VALUES = {
+    "mode": "safe",
+    "bridge_url": "https://bridge.shop.example/in",
+    "address": "help@shop.example",
+    "imap_url": "imaps://help:secret@imap.shop.example",
+    "smtp_url": "smtps://help:secret@smtp.shop.example",
+}
 
 
 def load(folder: Path, text: str) -> None:

@@ -146,7 +146,7 @@ def test_the_generic_channel_takes_a_message_once(api, committed):
 
     assert (first.status_code, again.status_code) == (202, 200)
     envelope = Envelope.objects.get()
-    assert intake.open_envelope(envelope.pk, now=factories.NOON)
+    assert intake.drain(envelope.lane, now=factories.NOON) == 1
     message = Message.objects.get(source_id="m-1")
     assert (message.text, message.conversation.contact.name) == ("你好", "李雷")
 
@@ -161,7 +161,7 @@ def test_the_generic_channel_takes_uploads_of_the_same_program(api):
     assert attrs(api.post("inboxes/bridge/messages/", {**body, "source_id": "m-2"})) == [
         "attachments"
     ]
-    intake.open_envelope(Envelope.objects.get().pk, now=factories.NOON)
+    intake.drain(Envelope.objects.get().lane, now=factories.NOON)
     assert Message.objects.get(source_id="m-1").attachments.count() == 1
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import ai_door, sessions, targets
+from tests.bench import ai_door, ai_worker, sessions, targets
 from tests.bench.stacks import ROOT, Baseline, Product, Servers
 from tests.bench.targets import FULL, QUICK, Row, Size
 
-ALL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13)
+ALL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13)
 
 
 def measure(wanted: set[int], size: Size) -> Iterator[Row]:
@@ -32,6 +32,8 @@ def measure(wanted: set[int], size: Size) -> Iterator[Row]:
             yield from targets.two_cores(servers, size)
         if 9 in wanted:
             yield sessions.row(servers)
+        if 11 in wanted:
+            yield from ai_worker.held_calls(servers, size)
         if 13 in wanted:
             yield from ai_door.gateway(servers, size)
 

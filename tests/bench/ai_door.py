@@ -20,7 +20,11 @@ from tests.bench.targets import Row, Size
 AT_ONCE = 16
 HELD_WITHIN_S = 20
 STREAMS = {True: 200, False: 1_000}  # by whether it is a quick run
-WHAT = "OpenAI door: added p50 ≤ 3 ms, p99 ≤ 15 ms, ≥ 200/s a CPU second, ≥ 5 × LiteLLM"
+Figures = dict[str, dict[str, float]]
+WHAT = (
+    "OpenAI door: added p50 ≤ 3 ms, p99 ≤ 15 ms, ≥ 200/s a CPU second, ≥ 1 000 streams, "
+    "≥ 5 × LiteLLM"
+)
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,21 @@ class Target:
 
 
 def gateway(servers: Servers, size: Size) -> Iterator[Row]:
-    with _upstream() as upstream, Product(servers, OUTBOUND_ALLOW="127.0.0.0/8") as product:
+    with upstream_server() as upstream, Product(servers, OUTBOUND_ALLOW="127.0.0.0/8") as product:
         run(["-m", "tests.bench.seed", "endpoint", f"{upstream}/v1"], product.environment)
         ours = Target("ours", product.url, product.seeded["api_key"], product)
         direct = Target("upstream", upstream, "none")
         try:
             with LiteLLM(servers, upstream) as proxy:
                 theirs = Target("LiteLLM", proxy.url, litellm.KEY, proxy)
-                yield _row(asyncio.run(_measure([direct, ours, theirs], size)), "")
+                yield _row(asyncio.run(_measure([direct, ours, theirs], size)), size, "")
         except (NotInstalled, RuntimeError) as error:
             print(error, file=sys.stderr)
-            yield _row(asyncio.run(_measure([direct, ours], size)), " (no LiteLLM here)")
+            yield _row(asyncio.run(_measure([direct, ours], size)), size, " (no LiteLLM here)")
 
 
 @contextmanager
-def _upstream() -> Iterator[str]:
+def upstream_server() -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.upstream", str(port)]
     process = subprocess.Popen(command, cwd=ROOT)
@@ -82,8 +86,8 @@ def _until_it_answers(url: str, within_s: float = 20) -> None:
 # One run --------------------------------------------------------------------------------------
 
 
-async def _measure(targets: list[Target], size: Size) -> dict[str, dict[str, float]]:
-    """Figures by target, medians of rounds in turns. Times in ms, memory in KB a stream."""
+async def _measure(targets: list[Target], size: Size) -> Figures:
+    """By target, medians of rounds in turns. Times in ms, memory in KB a stream."""
     rounds: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
     for target in targets:
         await _alone(target, 0.5)  # warm
@@ -99,12 +103,7 @@ async def _measure(targets: list[Target], size: Size) -> dict[str, dict[str, flo
     }
     for target in targets:
         if target.stack:
-            streams = STREAMS[size.rounds == 1]
-            try:
-                async with asyncio.timeout(HELD_WITHIN_S):
-                    figures[target.name]["kb"] = await _held(target, target.stack, streams)
-            except (httpx.HTTPError, TimeoutError) as error:
-                print(f"{target.name} did not hold {streams} streams: {error!r}", file=sys.stderr)
+            figures[target.name] |= await _held(target, target.stack, STREAMS[size.rounds == 1])
     return figures
 
 
@@ -165,31 +164,36 @@ async def _together(target: Target, stack: Stack, seconds: float) -> float:
     return sum(counts) / (meter.read() - before).total
 
 
-async def _held(target: Target, stack: Stack, count: int) -> float:
-    """Memory of an open stream, KB."""
+async def _held(target: Target, stack: Stack, most: int) -> dict[str, float]:
+    """How many streams it holds open that begin within HELD_WITHIN_S, and memory of each, KB."""
     bare_kb = stack.meter().rss_kb()
     body = _body(stream=True)
     body["messages"][0]["content"] = "hold"
     room = asyncio.Semaphore(50)
+    held: list[httpx.Response] = []
     async with target.client() as client:
 
-        async def open_one() -> httpx.Response:
+        async def open_one() -> None:
             async with room:
                 request = client.build_request("POST", "/v1/chat/completions", json=body)
-                return await client.send(request, stream=True)
+                response = await client.send(request, stream=True)
+                if response.status_code == 200:
+                    held.append(response)
 
-        held = await asyncio.gather(*(open_one() for _ in range(count)))
-        assert all(response.status_code == 200 for response in held)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELD_WITHIN_S):
+                await asyncio.gather(*(open_one() for _ in range(most)), return_exceptions=True)
         used_kb = stack.meter().rss_kb() - bare_kb
         await asyncio.gather(*(response.aclose() for response in held))
-    return used_kb / count
+    return {"streams": len(held), "kb": used_kb / max(1, len(held))}
 
 
-def _row(figures: dict[str, dict[str, float]], remark: str) -> Row:
+def _row(figures: Figures, size: Size, remark: str) -> Row:
     direct, ours = figures["upstream"], figures["ours"]
     p50, p99 = ours["p50"] - direct["p50"], ours["p99"] - direct["p99"]
     told = f"{_told(ours, direct)}{remark}"
     met = p50 <= 3 and p99 <= 15 and ours["per_core"] >= 200
+    met = met and ours["streams"] >= STREAMS[size.rounds == 1]
     if theirs := figures.get("LiteLLM"):
         ratio = ours["per_core"] / theirs["per_core"]
         told += f"; LiteLLM {_told(theirs, direct)}: {ratio:.1f} ×"
@@ -198,9 +202,8 @@ def _row(figures: dict[str, dict[str, float]], remark: str) -> Row:
 
 
 def _told(one: dict[str, float], direct: dict[str, float]) -> str:
-    memory = f"{one['kb']:.0f} KB a stream" if "kb" in one else "did not hold the streams"
     return (
         f"p50 +{one['p50'] - direct['p50']:.1f}, p99 +{one['p99'] - direct['p99']:.1f}, "
         f"first text +{one['first'] - direct['first']:.1f} ms, "
-        f"{one['per_core']:.0f}/s, {memory}"
+        f"{one['per_core']:.0f}/s, {one['streams']:.0f} streams of {one['kb']:.0f} KB"
     )

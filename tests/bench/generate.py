@@ -1,34 +1,24 @@
-"""A big installation by set-based SQL, and how long the console's list takes there.
+"""A big installation by set-based SQL, and how long the console's lists and search take there.
 
 `python -m tests.bench.generate [--conversations 1000000] [--messages-each 10]` makes the rows in
-throw-away servers, asks for the list pages over HTTP as agents do, and prints percentiles.
+throw-away servers, asks over HTTP for every kind of list page as agents do, searches through the
+API, and prints how long that takes.
 `fill()` alone works on any migrated, empty database.
 """
 
 import argparse
 import json
-import statistics
 import time
 from typing import Any
 
 import django
 
-from tests.bench.load import percentiles
+from tests.bench import phrases, waits
 from tests.bench.stacks import Product, Servers, run
 
 TEAMS, AGENTS, INBOXES, LABELS = 10, 200, 12, 20
 # The newest conversations are live, and of the older ones some that nobody closed.
 LIVE = "(n > %(total)s * 97 / 100 OR n %% 200 = 0)"
-LIST_PAGES = (
-    "bucket=mine",
-    "bucket=unassigned",
-    "bucket=team",
-    "bucket=all",
-    "bucket=all&unread=1",
-    "bucket=all&status=resolved",
-    "bucket=team&sort=created",
-    "bucket=team&sort=priority",
-)
 
 
 def ordered_uuid(kind: str, number: str) -> str:
@@ -64,7 +54,9 @@ def fill(conversations: int, messages_each: int) -> None:
         cursor.execute("SET LOCAL synchronous_commit = off")
         _people(cursor)
         _conversations(cursor, conversations)
+        phrases.make_table(cursor)
         _messages(cursor, conversations, messages_each)
+        phrases.index_all(cursor)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
@@ -177,12 +169,13 @@ def _messages(cursor: Any, total: int, each: int) -> None:
 
     cursor.execute("SELECT min(id) FROM auth_user WHERE username LIKE 'agent-%%'")
     agent = cursor.fetchone()[0]
+    number = "((n::bigint - 1) * %(each)s + s)"
     insert(
         cursor,
         Message,
         {
-            "id": "(n::bigint - 1) * %(each)s + s",
-            "public_id": ordered_uuid("004", "(n::bigint - 1) * %(each)s + s"),
+            "id": number,
+            "public_id": ordered_uuid("004", number),
             "conversation_id": "n",
             "seq": "s",
             "kind": "CASE WHEN s %% 2 = 1 THEN 'incoming' ELSE 'outgoing' END",
@@ -191,12 +184,13 @@ def _messages(cursor: Any, total: int, each: int) -> None:
             "identity_id": "n",
             "inbox_id": f"(SELECT min(id) FROM tickets_inbox) + n %% {INBOXES}",
             "client_id": "n || '-' || s",
-            "text": "'第' || s || '句：我想问一下订单 ' || n || ' 什么时候发货，谢谢'",
+            "text": f"text || CASE WHEN s = 1 THEN {phrases.ORDER} n ELSE '' END",
             "status": "'sent'",
             "created_at": "now() - interval '2 years' * (1 - n::float8 / %(total)s)"
             " + interval '5 minutes' * s",
         },
-        "FROM generate_series(1, %(total)s) AS n, generate_series(1, %(each)s) AS s",
+        "FROM generate_series(1, %(total)s) AS n CROSS JOIN generate_series(1, %(each)s) AS s"
+        f" JOIN bench_phrase ON k = {phrases.place(number)}",
         total=total,
         each=each,
         agent=agent,
@@ -206,44 +200,30 @@ def _messages(cursor: Any, total: int, each: int) -> None:
     )
 
 
-def log_in(username: str) -> str:
-    """The session cookie of an agent that `fill` made."""
+def let_in() -> dict[str, Any]:
+    """Session cookies of some agents that `fill` made, and the key of a program that sees all."""
     from django.contrib.auth.models import User  # app ready
 
-    from tests.bench.seed import log_in as session_of  # app ready
+    from tests.bench.seed import log_in  # app ready
+    from tickets.services import api_keys  # app ready
 
-    return session_of(User.objects.get(username=username))
-
-
-def measure_list(product: Product, cookies: list[str], rounds: int) -> dict[str, Any]:
-    """Milliseconds of each list page, by the page and over all, as the agents' browsers wait."""
-    import httpx  # slow import
-
-    found: dict[str, list[float]] = {page: [] for page in LIST_PAGES}
-    for cookie in cookies:
-        with httpx.Client(base_url=product.url, cookies={"sessionid": cookie}) as client:
-            client.get("/console/").raise_for_status()
-            for _ in range(rounds):
-                for page in LIST_PAGES:
-                    began = time.perf_counter()
-                    client.get(f"/console/?{page}").raise_for_status()
-                    found[page].append((time.perf_counter() - began) * 1000)
-    by_page = {page: round(statistics.median(times), 1) for page, times in found.items()}
-    everything = [value for times in found.values() for value in times]
-    return {"median_ms": by_page, "all_ms": percentiles(everything)}
+    names = [f"agent-{number}" for number in range(0, AGENTS, 40)]
+    sessions = [log_in(User.objects.get(username=name)) for name in names]
+    _, token = api_keys.create(name="bench", scopes=["read"], per_minute=1_000_000)
+    return {"sessions": sessions, "api_key": token}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.generate", description=__doc__)
     parser.add_argument("--conversations", type=int, default=1_000_000)
     parser.add_argument("--messages-each", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--fill-only", action="store_true", help="into DATABASE_URL, and end")
     chosen = parser.parse_args()
     if chosen.fill_only:
         django.setup()
         fill(chosen.conversations, chosen.messages_each)
-        print(json.dumps([log_in(f"agent-{number}") for number in range(0, AGENTS, 40)]))
+        print(json.dumps(let_in()))
         return
     with Servers(cores=(0, 1)) as servers:
         product = Product(servers, cores=(0, 1))
@@ -252,11 +232,14 @@ def main() -> None:
         sizes = ["--conversations", str(chosen.conversations)]
         sizes += ["--messages-each", str(chosen.messages_each)]
         arguments = ["-m", "tests.bench.generate", "--fill-only", *sizes]
-        cookies = json.loads(run(arguments, product.environment, timeout_s=1800))
+        let = json.loads(run(arguments, product.environment, timeout_s=1800))
         print(f"made in {time.perf_counter() - began:.0f} s")
         product.start()
         try:
-            print(json.dumps(measure_list(product, cookies, chosen.rounds), indent=2))
+            lists = waits.of_lists(product.url, let["sessions"], chosen.rounds)
+            searches = waits.of_search(product.url, let["api_key"], chosen.rounds)
+            shown = {"lists": lists, "search_ms": searches}
+            print(json.dumps(shown, indent=2, ensure_ascii=False))
         finally:
             product.stop()
 

@@ -1,7 +1,9 @@
-"""The rows that the product needs: `python -m tests.bench.seed make|assign|endpoint URL`."""
+"""The rows that the product needs: `python -m tests.bench.seed COMMAND …`, see the end."""
 
 import json
 import sys
+import time
+from uuid import uuid4
 
 import django
 from django.apps import apps
@@ -18,10 +20,13 @@ from django.contrib.auth import (
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.utils import timezone
 
-from ai_gateway.models import Endpoint
+from ai_gateway.models import AnswerRule, Endpoint, RoutingRule
 from tests.bench.stacks import AGENTS
-from tickets.models import ApiKey, Inbox, Team
+from tickets.envelopes import InboundMessage, Sender
+from tickets.models import ApiKey, Inbox, Message, Team
+from tickets.services import conversations
 
 INBOX = "bench"
 # The limits are counted as ever, and never reached.
@@ -56,10 +61,37 @@ def make() -> dict[str, object]:
     return {"inbox": INBOX, "sessions": sessions, "api_key": token}
 
 
-def endpoint(base_url: str) -> None:
-    """An endpoint `bench`, which answers at this address."""
+def endpoint(base_url: str, slug: str = "bench") -> None:
+    """One that answers at this address."""
     values = {"backend": "openai", "base_url": base_url, "model": "m-1", "api_key": "sk-upstream"}
-    Endpoint.objects.update_or_create(slug="bench", defaults=values)
+    Endpoint.objects.update_or_create(slug=slug, defaults=values | {"timeout_s": 600})
+
+
+def bot() -> None:
+    """It speaks: the endpoint is its own, and there is a rule where that does not answer."""
+    Inbox.objects.filter(key=INBOX).update(settings={**SETTINGS, "auto_reply": True})
+    Endpoint.objects.filter(slug="bench").update(default=True)
+    AnswerRule.objects.create(name="退货", keywords=["退货"], answer="七天内可以退货。")
+
+
+def ask(text: str) -> int:
+    """A new visitor writes: the id of the conversation."""
+    inbox = Inbox.objects.get(key=INBOX)
+    message = InboundMessage(inbox_id=inbox.pk, sender=Sender(uuid4().hex), text=text)
+    return conversations.receive([message], now=timezone.now())[0].conversation_id
+
+
+def ask_other(count: int) -> list[float]:
+    """Ask the endpoint `other`, one after the other: how long each answer takes, ms."""
+    RoutingRule.objects.get_or_create(name="other", regex="快递", endpoint="other")
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        replies = Message.objects.filter(conversation=ask("快递到哪里了"), kind="outgoing")
+        while not replies.exists():
+            time.sleep(0.005)
+        times.append((time.perf_counter() - began) * 1000)
+    return times
 
 
 def log_in(user: User) -> str:
@@ -78,10 +110,22 @@ def assign() -> None:
         cursor.execute(_ASSIGN, [INBOX])
 
 
+def main(command: str, *words: str) -> None:
+    match command:
+        case "make":
+            print(json.dumps(make()))
+        case "endpoint":
+            endpoint(*words)
+        case "bot":
+            bot()
+        case "ask":
+            for _ in range(int(words[0])):
+                ask(words[1])
+        case "ask_other":
+            print(json.dumps(ask_other(int(words[0]))))
+        case "assign":
+            assign()
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "make":
-        print(json.dumps(make()))
-    elif sys.argv[1] == "endpoint":
-        endpoint(sys.argv[2])
-    else:
-        assign()
+    main(*sys.argv[1:])

@@ -60,6 +60,7 @@ class Site:
             "KEFU_DEMO": "1",
             "SECRET_KEY": secrets.token_hex(24),
             "PUBLIC_URL": self.url,
+            "AI_STANDBY": "0",  # the bot is silent where no test has it speak
             "OUTBOUND_ALLOW": "127.0.0.0/8",  # where the vendors' stand-ins are
             "DJANGO_SETTINGS_MODULE": "kefu.settings",
         }

@@ -54,6 +54,8 @@ PAGES: dict[str, tuple[int, int]] = {
     "console/fragments/list/": (302, 200),
     "console/fragments/c/<number:number>/": (302, 404),
     "chat/<slug:inbox_key>/uploads/": (405, 405),
+    "hooks/<slug:inbox_key>/": (404, 404),  # a platform's signature says who speaks
+    "hooks/<slug:inbox_key>/outbox/": (404, 404),  # a bridge's only
     "widget/v1.js": (200, 200),
     "chat/<slug:inbox_key>/": (200, 200),
     "demo/": (404, 404),

@@ -42,7 +42,16 @@ def any_state(request, talks):
         assert MessageWords.objects.count() == 2
 
 
-@pytest.mark.usefixtures("any_state")
+@pytest.fixture(params=["few say it", "many say it", "many said it once"])
+def any_number(request, monkeypatch):
+    """However many messages say it: what is found is the same, only the way is another."""
+    if request.param != "few say it":
+        monkeypatch.setattr(search, "FEW", 0)
+    if request.param == "many said it once":
+        monkeypatch.setattr(search, "RECENT", 0)
+
+
+@pytest.mark.usefixtures("any_state", "any_number")
 @pytest.mark.parametrize(
     ("words", "texts"),
     [

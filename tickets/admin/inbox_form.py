@@ -17,7 +17,7 @@ from unfold.widgets import (
 from tickets import inbox_fields
 from tickets.fields import masked
 from tickets.models import Inbox
-from tickets.models.inbox import SETTING_DEFAULTS
+from tickets.models.inbox import SETTING_DEFAULTS, setting_default
 
 CREDENTIAL, SETTING, CLEAR = "credential_", "setting_", "clear_credentials"
 _LIMITS = {"rate_visitor": "visitor", "rate_network": "network"}
@@ -31,8 +31,26 @@ SETTING_LABELS = {
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
     "expires_on": (_("凭据到期日"), _("平台后台给出的日期；到期前 7 天和 1 天提醒管理员")),
+    "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
+    "welcome": (_("欢迎语"), _("客户进入会话时发送；不填：默认欢迎语")),
+    "plus_address": (
+        _("回信地址带会话标记"),
+        _("邮箱须支持 help+标记@… 这样的地址"),
+    ),
     "rate_visitor": (_("每位访客每分钟消息数"), _("0：不限")),
     "rate_network": (_("每个网段每分钟消息数"), _("0：不限")),
+}
+
+
+CHANNEL_NOTES = {
+    "api": _(
+        "填写 secret 后，此接入点成为签名桥接（docs/bridge.md）：平台接口地址为接收回复的 "
+        "webhook；不填则由桥接程序拉取回复。"
+    ),
+    "taobao": _(
+        "淘宝没有公开的买卖家聊天接口：消息只能由持有聊天权限的服务商经桥接（bridge_url）收发；"
+        "不填 bridge_url 则不能回复。TMC 只有交易、退款、物流等消息，没有聊天。"
+    ),
 }
 
 
@@ -114,11 +132,12 @@ class InboxForm(forms.ModelForm):
         if limits:
             given["rate_limit"] = limits
         stored.update(given)
-        return {name: value for name, value in stored.items() if value != _default(name)}
+        kind = self.instance.type
+        return {name: value for name, value in stored.items() if value != _default(kind, name)}
 
 
-def _default(name: str) -> Any:
-    return SETTING_DEFAULTS.get(name)
+def _default(inbox_type: str, name: str) -> Any:
+    return setting_default(inbox_type, name) if name in SETTING_DEFAULTS else None
 
 
 def _credential_field(inbox: Inbox, name: str) -> forms.Field:
@@ -171,7 +190,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         limits = {**SETTING_DEFAULTS["rate_limit"], **inbox.setting("rate_limit")}
         return _number(limits[_LIMITS[name]], low=0, high=1_000_000, **common)
     value = inbox.setting(name)
-    if name in ("auto_reply", "typing_preview"):
+    if name in ("auto_reply", "plus_address", "typing_preview"):
         return forms.BooleanField(initial=value, widget=UnfoldBooleanSwitchWidget(), **common)
     if name == "reopen":
         choices = [("new", _("开始新会话")), ("reopen", _("重新打开原会话"))]
@@ -179,7 +198,7 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name in ("base_url", "expires_on"):
+    if name in ("base_url", "tmc_group", "welcome", "expires_on"):
         line = UnfoldAdminTextInputWidget({"type": "date" if name == "expires_on" else "text"})
         return forms.CharField(initial=value, widget=line, **common)
     high = 86_400 if name == "max_age_s" else 100_000

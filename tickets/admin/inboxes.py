@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from tickets.admin.base import KefuAdmin
-from tickets.admin.inbox_form import CLEAR, InboxForm, field_names, form_for
+from tickets.admin.inbox_form import CHANNEL_NOTES, CLEAR, InboxForm, field_names, form_for
 from tickets.models import Inbox
 from tickets.services import configuration
 
@@ -63,7 +63,7 @@ class InboxAdmin(KefuAdmin):
         names = field_names(obj.type)
         credentials = [*names["credentials"], *([CLEAR] if obj.credentials else [])]
         return [
-            (None, {"fields": shown}),
+            (None, {"fields": shown, "description": CHANNEL_NOTES.get(obj.type)}),
             (_("凭据"), {"fields": credentials, "description": _("只能写入，仅显示末四位")}),
             (_("设置"), {"fields": names["settings"]}),
         ]

@@ -19,6 +19,7 @@ from tickets.envelopes import SYSTEM, Author
 from tickets.models import ApiKey
 from tickets.policy import Principal
 from tickets.services import api_keys
+from tickets.services.audit import Actor
 
 MAX_TOKEN = 200  # characters; ours have 48
 
@@ -89,6 +90,14 @@ def principal_of(request: Request) -> Principal | None:
 def author_of(principal: Principal) -> Author:
     """Who signs what this principal writes."""
     return Author.agent(principal.user_id) if principal.user_id else SYSTEM
+
+
+def actor_of(request: Request) -> Actor | None:
+    """Who changes the configuration by this request, for the log of changes."""
+    if isinstance(request.auth, KeyAuth):
+        key = request.auth.key
+        return Actor(key.user_id, {"key": key.name, "prefix": key.prefix})
+    return Actor(request.user.pk) if request.user and request.user.is_authenticated else None
 
 
 class HasScope(BasePermission):

@@ -23,6 +23,7 @@ from tickets.api.renderers import SafeJSONRenderer
 from tickets.envelopes import Author
 from tickets.errors import TicketsError
 from tickets.policy import Principal
+from tickets.services import audit
 
 S = TypeVar("S", bound=Serializer)
 
@@ -100,14 +101,15 @@ class ApiView(APIView):
         handler = handler or self.http_method_not_allowed
         once = method == "post" and self.keeps_answers
         key = idempotency.key_of(request) if once else None
-        if key is None:
-            return handler(request, *args, **kwargs)
-        return idempotency.run_once(
-            request,
-            key,
-            lambda: self._guarded(lambda: handler(request, *args, **kwargs)),
-            now=timezone.now(),
-        )
+        with audit.acting(auth.actor_of(request)):
+            if key is None:
+                return handler(request, *args, **kwargs)
+            return idempotency.run_once(
+                request,
+                key,
+                lambda: self._guarded(lambda: handler(request, *args, **kwargs)),
+                now=timezone.now(),
+            )
 
     def _guarded(self, work: Callable[[], Response]) -> Response:
         """What the work answers, or what its error is in HTTP."""

@@ -28,7 +28,7 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import NEWEST_FIRST, Pager
 from tickets.ids import parse_public_id
-from tickets.models import ContactIdentity, Conversation, Message
+from tickets.models import ContactIdentity, Conversation, Label, Message
 from tickets.services import conversations, search
 
 MAX_SEQ = 2**31 - 1
@@ -159,7 +159,7 @@ class ConversationViews(ApiViewSet):
 
     @extend_schema(request=NewMessage, responses={201: shapes.MessageShape})
     def create_message(self, request: Request, id: str) -> Response:
-        conversation = self.get_conversation(id)
+        conversation = lookups.visible(self.seen().select_related("inbox"), id)
         wanted = self.body(NewMessage)
         limit = MAX_NOTE if wanted["note"] else conversation.inbox.setting("text_limit")
         if len(wanted["text"]) > limit:
@@ -259,10 +259,12 @@ FILTERS = {
 def _filtered(rows: QuerySet[Conversation], wanted: dict[str, Any]) -> QuerySet[Conversation]:
     rows = rows.filter(**{FILTERS[name]: wanted[name] for name in FILTERS if name in wanted})
     if "label" in wanted:
+        # By its key: how many rows have it is known before they are looked for.
+        label = Label.objects.filter(name=wanted["label"]).first()
         tagged = Conversation.labels.through.objects.filter(
-            conversation=OuterRef("pk"), label__name=wanted["label"]
+            conversation=OuterRef("pk"), label=label
         )
-        rows = rows.filter(Exists(tagged))
+        rows = rows.filter(Exists(tagged)) if label else rows.none()
     if "contact" in wanted:
         public_id = parse_public_id(wanted["contact"])
         rows = rows.filter(contact__public_id=public_id) if public_id else rows.none()

@@ -47,10 +47,10 @@ class InboxBody(InboxPatch):
 
 
 def callback_url(inbox: Inbox) -> str | None:
-    """Where the platform sends its messages; the web and mail come another way."""
+    """Where the platform or a bridge sends its messages; the web and mail come another way."""
     if inbox.type in (Inbox.Type.WEB, Inbox.Type.EMAIL):
         return None
-    if inbox.type == Inbox.Type.API:
+    if inbox.type == Inbox.Type.API and inbox.is_read_by_clients:
         return f"{settings.PUBLIC_URL}/api/v1/inboxes/{inbox.key}/messages/"
     return f"{settings.PUBLIC_URL}/hooks/{inbox.key}/"
 

@@ -92,7 +92,7 @@ class TeamViews(ApiViewSet):
         users = [lookups.active_user(name, "members") for name in members or ()]
         configuration.store(team, **wanted)
         if members is not None:
-            team.members.set(users)
+            configuration.link(team, "members", users)
         return team_row(self.rows().get(pk=team.pk))
 
 

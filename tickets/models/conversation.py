@@ -162,6 +162,22 @@ class Conversation(models.Model):
                 name="conversation_mine",
                 condition=~Q(status="resolved") & Q(assignee__isnull=False),
             ),
+            # Lists of what is over: written when a conversation ends, by no message.
+            Index(
+                fields=["assignee", "-last_message_at", "-id"],
+                name="conversation_mine_resolved",
+                condition=Q(status="resolved", assignee__isnull=False),
+            ),
+            Index(
+                fields=["-priority", "-last_message_at", "-id"],
+                name="conversation_priority_resolved",
+                condition=Q(status="resolved"),
+            ),
+            Index(
+                fields=["-last_message_at", "-id"],
+                name="conversation_unread_resolved",
+                condition=Q(status="resolved", unread__gt=0),
+            ),
             Index(
                 fields=["team", "waiting_since", "id"],
                 name="conversation_queue",

@@ -18,10 +18,29 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "allowed_origins": [],  # none: any
     "rate_limit": {"visitor": 60, "network": 6000},  # messages a minute, 0: none
     "typing_preview": False,
+    "tmc_group": "",  # TOP's group of messages; none: not polled
+    "welcome": "",  # said to who enters; none: our own words
+    "plus_address": False,
     "base_url": "",
     "max_age_s": 300,
     "expires_on": "",  # the last day of a credential that was entered by hand
 }
+
+# Seconds that a platform's signed request stays fresh, where it repeats for longer than others.
+MAX_AGE_S = {
+    "feishu": 8 * 3600,
+    "dingtalk": 3600,
+    "wecom": 600,
+    "wecom_kf": 600,
+    "wechat_oa": 600,
+}
+
+
+def setting_default(inbox_type: str, name: str) -> Any:
+    """What a setting is where none is stored; KeyError for a name that no inbox has."""
+    if name == "max_age_s" and inbox_type in MAX_AGE_S:
+        return MAX_AGE_S[inbox_type]
+    return SETTING_DEFAULTS[name]
 
 
 def new_key() -> str:
@@ -92,6 +111,15 @@ class Inbox(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_read_by_clients(self) -> bool:
+        """Whether clients read the log themselves, so that what is committed is sent.
+
+        Those of the generic channel do, until a secret makes it a bridge.
+        """
+        is_bridge = self.type == self.Type.API and bool(self.credentials.get("secret"))
+        return self.type in (self.Type.WEB, self.Type.API) and not is_bridge
+
     def setting(self, name: str) -> Any:
         """A setting's value, or its default; KeyError for a name that no inbox has."""
-        return self.settings.get(name, SETTING_DEFAULTS[name])
+        return self.settings.get(name, setting_default(self.type, name))

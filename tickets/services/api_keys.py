@@ -10,6 +10,7 @@ from tickets import policy
 from tickets.models import ApiKey
 from tickets.models.api_key import USED_RESOLUTION
 from tickets.policy import Principal, Role
+from tickets.services import audit
 
 
 def create(
@@ -32,6 +33,7 @@ def create(
     )
     token = key.give_token()
     key.save(force_insert=True)
+    audit.stored(key, None)
     return key, token
 
 

@@ -1,11 +1,10 @@
 """A contact's conversation begins, or begins again: for a batch of messages, or before any."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.db.models import Count, F
+from django.db.models import Case, F, Value, When
 
 from tickets import bus, prepared
 from tickets.envelopes import InboundMessage
@@ -16,7 +15,7 @@ from tickets.events import (
     ReplyPosted,
 )
 from tickets.models import Conversation, Inbox, Message
-from tickets.services import contacts, lines, live
+from tickets.services import contacts, lines, live, waiting_line
 from tickets.services.live import Thread
 
 Letter = tuple[InboundMessage, int]  # a message, and the identity that it is from
@@ -135,14 +134,12 @@ def queue_unattended(conversation_ids: list[int], now: datetime) -> None:
     ]
     if not begun:
         return
-    waiting = Conversation.objects.filter(
-        status=Conversation.Status.QUEUED, team__in={c.team_id for c in begun}
-    )
-    ahead = Counter(dict(waiting.values_list("team").annotate(Count("pk"))))
-    said = []
+    line_ends = waiting_line.hold_for_several({c.team_id for c in begun}, since=now)
+    said, starts = [], []
     for conversation in begun:
-        said.append(_queued_line(conversation, ahead[conversation.team_id], now))
-        ahead[conversation.team_id] += 1
+        ahead, start = line_ends[conversation.team_id].stand_in()
+        said.append(_queued_line(conversation, ahead, now))
+        starts.append(When(pk=conversation.pk, then=Value(start)))
     lines_said = Message.objects.bulk_create(said)
     bus.publish(
         *(ConversationHandedOff(c.pk, HandoffReason.NO_BOT) for c in begun),
@@ -151,6 +148,7 @@ def queue_unattended(conversation_ids: list[int], now: datetime) -> None:
     Conversation.objects.filter(pk__in=[c.pk for c in begun]).update(
         status=Conversation.Status.QUEUED,
         owner_kind=Conversation.OwnerKind.QUEUE,
+        waiting_since=Case(*starts),
         lease=F("lease") + 1,
         last_seq=F("last_seq") + 1,
         last_public_seq=F("last_seq") + 1,

@@ -9,8 +9,6 @@ from tickets.envelopes import SYSTEM, Author, AuthorKind
 from tickets.events import ReplyPosted
 from tickets.models import ContactIdentity, Conversation, Message
 
-# Channels whose clients read the log themselves: what is committed is sent.
-PULLING_CHANNELS = frozenset({"web", "api"})
 TOLD = frozenset({"queued"})  # activity lines that platforms are told, beside replies
 
 
@@ -18,7 +16,7 @@ def lock(conversation: Conversation) -> Conversation:
     """The row as it is now, held until the transaction ends: numbers are given under this lock."""
     return (
         Conversation.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("contact", "inbox__hours", "team", "assignee")
+        .select_related("contact", "inbox__hours", "team", "assignee", "reply_identity__inbox")
         .get(pk=conversation.pk)
     )
 
@@ -41,7 +39,7 @@ def append(
         conversation.last_public_seq = conversation.last_seq
     conversation.last_message_at = conversation.updated_at = now
     inbox_id = identity.inbox_id if identity else conversation.inbox_id
-    pulled = identity is None or identity.inbox.type in PULLING_CHANNELS
+    pulled = identity is None or identity.inbox.is_read_by_clients
     message = Message.objects.create(
         conversation=conversation,
         seq=conversation.last_seq,

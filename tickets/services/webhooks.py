@@ -8,7 +8,7 @@ from django.db import transaction
 
 from tickets.ids import uuid7
 from tickets.models import Webhook, WebhookDelivery
-from tickets.services import configuration, feed
+from tickets.services import audit, configuration, feed
 
 TEST_EVENT = "webhook.test"
 
@@ -42,6 +42,7 @@ def change(hook: Webhook, **values: Any) -> Webhook:
     One that is switched on again begins at what happens from now on; what waited still goes out.
     """
     hook = Webhook.objects.select_for_update().get(pk=hook.pk)
+    before = audit.state_of(hook)
     if "events" in values:
         values["events"] = _sorted(values["events"])
     if values.get("enabled") and not hook.enabled:
@@ -52,6 +53,7 @@ def change(hook: Webhook, **values: Any) -> Webhook:
         setattr(hook, name, value)
     hook.full_clean()
     hook.save(update_fields=list(values))  # only these: whoever serves it moves the others
+    audit.stored(hook, before)
     return hook
 
 
@@ -60,6 +62,7 @@ def renew_secret(hook: Webhook) -> str:
     """The old one ends at once; the new one is shown by this answer alone."""
     secret = hook.give_secret()
     hook.save(update_fields=["secret_box"])
+    audit.changed(hook, secret=("", audit.HIDDEN))
     return secret
 
 

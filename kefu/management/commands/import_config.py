@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kefu.config import reading, transfer
 from kefu.config.reading import Problem
 from kefu.config.spec import Problems
+from tickets.services import audit
 
 
 class Command(BaseCommand):
@@ -29,7 +30,8 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: {error.strerror}") from error
         try:
             document = reading.read(content, is_json=path.suffix.lower() == ".json")
-            lines = transfer.import_document(document, dry_run=options["dry_run"])
+            with audit.acting(audit.Actor(None, {"command": "import_config"})):
+                lines = transfer.import_document(document, dry_run=options["dry_run"])
         except Problem as problem:
             raise CommandError(_told(path, problem)) from problem
         except Problems as several:

@@ -120,7 +120,7 @@ def _destination(conversation: Conversation, identity: ContactIdentity | None) -
 
 def _require_open(identity: ContactIdentity, author: Author, now: datetime) -> None:
     """People are told at once that the platform takes nothing now; a bot's answer is kept."""
-    if author.kind == AuthorKind.BOT or identity.inbox.type in threads.PULLING_CHANNELS:
+    if author.kind == AuthorKind.BOT or identity.inbox.is_read_by_clients:
         return
     if not windows.state(identity, now=now).allowed:
         raise WindowClosed(f"{identity.inbox.name} takes no message until the contact writes")
