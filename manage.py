@@ -7,8 +7,8 @@ import sys
 
 # These ask no database, or bring their own.
 WITHOUT_SERVERS = {
-    "check", "check_translations", "collectstatic", "compilemessages", "diffsettings", "doctor",
-    "help", "makemessages", "spectacular", "startapp", "up",
+    "check", "check_translations", "collectstatic", "compilemessages", "diffsettings", "help",
+    "makemessages", "spectacular", "startapp", "up",
 }  # fmt: skip
 
 
@@ -22,6 +22,8 @@ def main() -> int:
         return up()
     if asks_for_help or command in WITHOUT_SERVERS:
         return execute()
+    if command == "doctor":
+        return execute_with_running_servers()
     return execute_with_servers(command)
 
 
@@ -44,6 +46,13 @@ def execute_with_servers(command: str) -> int:
             return 1
         if fresh and command != "migrate":
             migrate()
+        return execute()
+
+
+def execute_with_running_servers() -> int:
+    from kefu.home import servers_that_run  # not needed above
+
+    with servers_that_run():
         return execute()
 
 

@@ -65,3 +65,4 @@ class Capabilities:
     per_address_s: float = 0.0
     together_max_bytes: int = 0
     can_send: bool = True
+    daily_calls: int | None = None  # messages a day that the platform takes from one account

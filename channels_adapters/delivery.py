@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from channels_adapters import http, line, parts, registry, tokens
+from channels_adapters import alerts, http, line, parts, pulse, registry, tokens
 from channels_adapters.errors import NotConfigured, WindowClosed
 from channels_adapters.models import Delivery
 from channels_adapters.protocol import DirectAdapter, HttpAdapter, Outbound, OutboundMedia
@@ -61,13 +61,20 @@ def deliver(inbox: Inbox, *, now: datetime) -> int:
     if registry.adapter_for(inbox).is_fetched_from:
         return 0
     sent = 0
-    while claimed := line.claim(inbox, now=timezone.now(), limit=TOGETHER):
+    while claimed := _claim(inbox, is_held := alerts.is_held(inbox)):
         jobs = [job for one in claimed if (job := prepare(one, now=timezone.now()))]
         outcomes = http.run(_send_all(jobs)) if jobs else []
         for job, outcome in zip(jobs, outcomes, strict=True):
             record(job, outcome, now=timezone.now())
+        if is_held and any(outcome.stopped is None for outcome in outcomes):
+            alerts.token_works(inbox, now=timezone.now())
         sent += len(claimed)
     return sent
+
+
+def _claim(inbox: Inbox, is_held: bool) -> list[Delivery]:
+    """What is due; of an inbox whose token is dead one, which tries whether it is still."""
+    return line.claim(inbox, now=timezone.now(), limit=1 if is_held else TOGETHER)
 
 
 # Before ---------------------------------------------------------------------------------------
@@ -157,7 +164,7 @@ async def send_part(adapter: HttpAdapter, outbound: Outbound) -> Result:
     if result.action == Action.REFRESH_TOKEN:
         result = await _attempt(adapter, outbound)
         if result.action == Action.REFRESH_TOKEN:
-            return replace(result, action=Action.PERMANENT)
+            return replace(result, action=Action.PERMANENT, token_refused=True)
     return result
 
 
@@ -223,9 +230,9 @@ def _content_of(media: OutboundMedia) -> bytes:
 
 
 def _of_token(result: Result) -> Result:
-    if result.action in (Action.REFRESH_TOKEN, Action.OK):
-        return replace(result, action=Action.PERMANENT)
-    return result
+    if result.action in (Action.RETRY, Action.UNKNOWN, Action.WINDOW_CLOSED):
+        return result
+    return replace(result, action=Action.PERMANENT, token_refused=True)
 
 
 def _of_silence(adapter: HttpAdapter, silence: http.NoAnswer) -> Result:
@@ -248,9 +255,12 @@ def record(job: Job, outcome: Outcome, *, now: datetime) -> None:
         messages.mark_sent(job.message, source_id=outcome.platform_id or None)
         for message in job.carried:
             messages.mark_sent(message)
+        pulse.spoke(delivery.inbox_id)
         line.leave(delivery, Status.SENT, now=now, pause_s=job.adapter.capabilities.per_address_s)
     elif result.action == Action.RETRY and delivery.attempts <= len(PAUSES_S):
         line.again(delivery, now + timedelta(seconds=_pause_s(delivery, result)), result)
+    elif result.token_refused and alerts.holds(delivery.inbox, result, now=now):
+        line.hold(delivery, now + alerts.HOLD, result)
     elif result.action == Action.UNKNOWN:
         _fail(delivery, everyone, replace(result, code="unknown"), now, Status.UNKNOWN)
     else:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from channels_adapters import registry
@@ -118,6 +119,20 @@ def again(delivery: Delivery, at: datetime, result: Result) -> None:
         code=result.code[:40],
         detail=result.detail[:300],
     )
+
+
+def hold(delivery: Delivery, until: datetime, result: Result) -> None:
+    """It waits with all others of its inbox, and this was no attempt of its own."""
+    again(delivery, until, result)
+    Delivery.objects.filter(pk=delivery.pk).update(attempts=Greatest(F("attempts"), 1) - 1)
+    waiting = Delivery.objects.filter(inbox=delivery.inbox_id, status=Status.WAITING)
+    waiting.filter(next_at__lt=until).update(next_at=until)
+
+
+def free_waiting(inbox: Inbox, *, now: datetime) -> None:
+    """What waits in an inbox is due."""
+    waiting = Delivery.objects.filter(inbox=inbox, status=Status.WAITING)
+    waiting.filter(next_at__gt=now).update(next_at=now)
 
 
 def free_held(*, now: datetime) -> Sequence[Delivery]:

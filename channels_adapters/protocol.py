@@ -175,6 +175,14 @@ class HttpAdapter(ABC):
         """The token in the answer, or what is wrong."""
         raise NotImplementedError
 
+    def check_request(self, token: str) -> HttpRequest | None:
+        """A call that proves the sending credentials and is seen by nobody; None: there is none."""
+        return None
+
+    def read_check(self, response: HttpResponse) -> Result:
+        """Whether they are good."""
+        return self.classify(response)
+
     def upload_request(self, media: OutboundMedia, token: str) -> HttpRequest | None:
         """The call that brings a file to the platform; None where the message carries it."""
         return None

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from channels_adapters import registry, tasks, typing
+from channels_adapters import pulse, registry, tasks, typing
 from tickets import push, told
 from tickets.events import (
     ContactMerged,
@@ -40,6 +40,19 @@ def deliver(event: ReplyPosted) -> None:
         channel = one.payload["inbox"]["channel"]
         if one.payload["status"] == Message.Status.PENDING and registry.has_adapter(channel):
             tasks.deliver_inbox.delay(one.inbox_id)
+
+
+def note_received(event: MessageReceived) -> None:
+    """A sign of life of each inbox that a message came by."""
+    for inbox_id in {one.inbox_id for one in told.of(event)}:
+        pulse.heard(inbox_id)
+
+
+def note_reply(event: ReplyPosted) -> None:
+    """What is read off the log has gone out; what platforms take is noted by its delivery."""
+    for one in told.of(event):
+        if one.is_public and one.payload["status"] != Message.Status.PENDING:
+            pulse.spoke(one.inbox_id)
 
 
 def fetch_media(event: MessageReceived) -> None:

@@ -7,7 +7,16 @@ from celery import shared_task
 from django.core.cache import cache
 from django.utils import timezone
 
-from channels_adapters import delivery, fetching, handling, line, profiles, registry, typing
+from channels_adapters import (
+    delivery,
+    fetching,
+    handling,
+    line,
+    profiles,
+    registry,
+    typing,
+    watching,
+)
 from channels_adapters.email import mailboxes
 from channels_adapters.models import Delivery, PullCursor
 from channels_adapters.taobao import tmc
@@ -39,6 +48,18 @@ def pick_up_deliveries() -> None:
     due = Delivery.objects.filter(status=Delivery.Status.WAITING, next_at__lte=now)
     for inbox_id in due.order_by("inbox").values_list("inbox", flat=True).distinct():
         deliver_inbox.delay(inbox_id)
+
+
+@shared_task
+def watch_inboxes() -> None:
+    """Alerts of inboxes that stopped working, or work again."""
+    watching.watch_all(now=timezone.now())
+
+
+@shared_task
+def try_tokens() -> None:
+    """A token that can no longer be had is found before a reply needs it."""
+    watching.try_tokens(now=timezone.now())
 
 
 @shared_task

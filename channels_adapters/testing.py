@@ -86,7 +86,8 @@ class FakeChannel(HttpAdapter):
     def read_token(self, response: HttpResponse) -> Token | Result:
         said = response.document
         if "token" not in said:
-            return Result(Action.PERMANENT, code=str(response.status))
+            action = Action.RETRY if response.status >= 500 else Action.PERMANENT
+            return Result(action, code=str(response.status))
         return Token(said["token"], said["expires_in"])
 
     def build_send(self, outbound: Outbound, token: str) -> HttpRequest:

@@ -69,6 +69,18 @@ async def current(adapter: HttpAdapter) -> str:
     return kept.value
 
 
+async def renew(adapter: HttpAdapter) -> str:
+    """A token fetched at this moment, whatever is kept; "" where the channel needs none.
+
+    Raises TokenRefused.
+    """
+    if adapter.token_request() is None:
+        return ""
+    kept = await _refresh(adapter, adapter.token_scope())
+    _local[adapter.token_scope()] = kept
+    return kept.value
+
+
 async def drop(adapter: HttpAdapter, value: str) -> None:
     """Forget this token, if it is still the one that is kept: the platform refused it."""
     name = adapter.token_scope()

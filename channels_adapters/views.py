@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from channels_adapters import inbound, registry
+from channels_adapters import inbound, pulse, registry
 from channels_adapters.errors import BadMessage, HookRefused, Reason
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Challenge, HookRequest, Reply, Verified
@@ -36,6 +36,7 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
         return HttpResponse("too large", status=413, content_type="text/plain")
     except HookRefused as refusal:
         log.warning("hook of %s refused: %s", inbox.key, refusal)
+        pulse.refused(inbox.pk, refusal.reason)
         return refused(refusal)
 
 
@@ -51,12 +52,14 @@ def _take(adapter: HttpAdapter, hook: HookRequest) -> Reply:
         raise HookRefused(Reason.NOT_CONFIGURED, f"the inbox lacks {', '.join(lacking)}")
     outcome = adapter.verify(hook, now=now)
     if isinstance(outcome, Challenge):
+        pulse.challenged(adapter.account.inbox_id)
         return outcome.reply
     return _keep(adapter, outcome)
 
 
 def _keep(adapter: HttpAdapter, verified: Verified) -> Reply:
-    inbound.accept(adapter, verified.payload, now=timezone.now())
+    kept = inbound.accept(adapter, verified.payload, now=timezone.now())
+    pulse.taken(adapter.account.inbox_id, len(kept))
     return verified.reply
 
 

@@ -143,6 +143,7 @@ class Result:
     code: str = ""
     detail: str = ""
     quota_used_up: bool = False  # of window_closed: the count, not the time
+    token_refused: bool = False  # of permanent: our credentials, not this message
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
+from kefu import notices
 from tickets import policy
 
 # The groups of the menu and what stands in them, as app_model; what is not there is left out.
@@ -23,6 +24,7 @@ NAVIGATION: list[tuple[Any, list[tuple[str, str]]]] = [
             ("tickets_inbox", "hub"),
             ("tickets_envelope", "mail"),
             ("channels_adapters_delivery", "outbox"),
+            ("channels_adapters_alert", "notification_important"),
             ("channels_adapters_pullcursor", "sync"),
         ],
     ),
@@ -155,6 +157,7 @@ class KefuAdminSite(UnfoldAdminSite):
             "colors": {},
             "running_drills": _running_drills() if inside else [],
             "unhealthy_hooks": _unhealthy_hooks() if inside else [],
+            "inbox_alerts": notices.inbox_alerts() if inside else [],
         }
 
 

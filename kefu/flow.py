@@ -16,6 +16,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         channels.show_received,
         channels.fetch_media,
         channels.fetch_profiles,
+        channels.note_received,
         agents.show_received,
         ai.answer,
         ground.count_received,
@@ -23,6 +24,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
     events.ReplyPosted: [
         channels.show_reply,
         channels.deliver,
+        channels.note_reply,
         agents.show_reply,
         ai.shadow,
         ground.count_reply,

@@ -141,6 +141,26 @@ def servers_for_a_command(command: str) -> Iterator[bool]:
         yield True
 
 
+@contextlib.contextmanager
+def servers_that_run() -> Iterator[None]:
+    """DATABASE_URL and REDIS_URL of the home's owner, where it has started them; nothing else."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(EmbeddedError, OSError, ValueError):
+            home = home_folder()
+            if not _is_owned(home):  # what a crash left behind names servers that are gone
+                raise FileNotFoundError(home / "servers.json")
+            urls: dict[str, str] = json.loads((home / "servers.json").read_text())
+            stack.enter_context(borrowing(home))
+            os.environ.update({name: urls[name] for name in missing_urls() if name in urls})
+            os.environ.update(own_secrets(home))
+        yield
+
+
+def _is_owned(home: Path) -> bool:
+    with open(home / "lock", "a+") as file:
+        return not _lock(file, fcntl.LOCK_SH, 0)
+
+
 def _urls_of_owner(home: Path, taken: HomeTaken) -> dict[str, str]:
     """Wait until the owner has started its servers, and `up` has migrated too."""
     sign = "roles.json" if taken.holder.get("what") == "up" else "servers.json"

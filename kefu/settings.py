@@ -87,6 +87,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "kefu.notices.of_page",
             ]
         },
     }
@@ -187,6 +188,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "channels_adapters.tasks.pick_up_deliveries",
         "schedule": 2.0,
         "options": {"expires": 2},
+    },
+    "watch-inboxes": {
+        "task": "channels_adapters.tasks.watch_inboxes",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "try-tokens": {
+        "task": "channels_adapters.tasks.try_tokens",
+        "schedule": 300.0,
+        "options": {"expires": 300},
     },
     "poll-mailboxes": {
         "task": "channels_adapters.tasks.poll_mailboxes",

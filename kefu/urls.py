@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("tickets.api.urls")),
     path("api/v1/", include("agents.api_urls")),
+    path("api/v1/", include("channels_adapters.api_urls")),
     path("api/v1/", include("ai_gateway.api.urls")),
     path("api/v1/", include("ai_gateway.copilot_urls")),
     path("api/v1/", include(nothing_here)),

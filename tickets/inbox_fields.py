@@ -4,6 +4,7 @@ One table for the API, for configuration files and for the admin (contract §10)
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ MAIL_SCHEMES: Mapping[str, tuple[str, ...]] = {
 }
 WECHAT_MODES = ("safe", "compatible", "plain")
 
-_COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s")
+_COMMON = ("auto_reply", "hours", "reopen", "base_url", "max_age_s", "expires_on")
 _OF_TYPE: Mapping[str, tuple[str, ...]] = {
     "web": ("allowed_origins", "text_limit", "rate_limit", "typing_preview"),
     "email": ("plus_address",),
@@ -171,6 +172,17 @@ def _wrong_url(value: object) -> str | None:
     return None
 
 
+def _wrong_date(value: object) -> str | None:
+    """None, or "" for no end: what the platform's console says of a token entered by hand."""
+    if value == "":
+        return None
+    try:
+        is_day = isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        is_day = False
+    return None if is_day else "a day such as 2026-12-31 is expected"
+
+
 def _wrong_group(value: object) -> str | None:
     if isinstance(value, str) and clean(value) == value and len(value) <= 100:
         return None
@@ -243,6 +255,7 @@ _CHECKS = {
     "text_limit": lambda value: _wrong_number(value, 1, 100_000),
     "rate_limit": _wrong_rate_limit,
     "typing_preview": _wrong_flag,
+    "expires_on": _wrong_date,
     "tmc_group": _wrong_group,
     "welcome": _wrong_welcome,
     "plus_address": _wrong_flag,

@@ -1,5 +1,5 @@
-"""渠道与接入 in the admin: what came in, what goes out."""
+"""渠道与接入 in the admin: what came in, what goes out, and how each inbox is."""
 
-from channels_adapters.admin import deliveries, envelopes, pull_cursors
+from channels_adapters.admin import alerts, deliveries, envelopes, inboxes, pull_cursors
 
-__all__ = ["deliveries", "envelopes", "pull_cursors"]
+__all__ = ["alerts", "deliveries", "envelopes", "inboxes", "pull_cursors"]

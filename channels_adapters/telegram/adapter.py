@@ -164,7 +164,11 @@ class Telegram(HttpAdapter):
             return Result(Action.PERMANENT, code="migrated", detail=detail)
         if not said or response.status >= 500:
             return Result(Action.RETRY, code=code, detail=detail)
-        return Result(Action.PERMANENT, code=code, detail=detail)
+        refused = code in ("401", "404")  # the token is part of the path
+        return Result(Action.PERMANENT, code=code, detail=detail, token_refused=refused)
+
+    def check_request(self, token: str) -> HttpRequest | None:
+        return HttpRequest("GET", self._method("getMe"), secret_url=True)
 
     def typing_request(self, to: str, thread: str, token: str) -> HttpRequest | None:
         body = {"chat_id": thread or to, "action": "typing"}

@@ -26,6 +26,7 @@ from ai_gateway.errors import EndpointError, ErrorKind  # noqa: E402
 from ai_gateway.models import AnswerRule, Attempt, Endpoint, Shadow  # noqa: E402
 from ai_gateway.protocol import Answer, EndpointConfig  # noqa: E402
 from ai_gateway.similarity import similarity  # noqa: E402
+from channels_adapters.models import Alert  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.gates import forget_endpoints  # noqa: E402
 from tickets import bus  # noqa: E402
@@ -50,6 +51,20 @@ def inbox(**values: Any) -> str:
     from tickets.models import Team
 
     return factories.inbox("web", team=Team.objects.get(slug="aftersale"), **values).key
+
+
+def channel(type: str, **values: Any) -> int:
+    """An inbox of a platform; its number."""
+    return factories.inbox(type, **values).pk
+
+
+def ill(inbox: int, kind: str, **values: Any) -> None:
+    """Its alert of that kind stands from now on."""
+    Alert.objects.create(inbox_id=inbox, kind=kind, since=timezone.now(), **values)
+
+
+def well(inbox: int) -> None:
+    Alert.objects.filter(inbox_id=inbox).delete()
 
 
 def rule(**values: Any) -> None:
@@ -242,7 +257,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
         last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read,
         resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
-        attempts, calls, shadowed,
+        attempts, calls, shadowed, channel, ill, well,
     )
 }  # fmt: skip
 

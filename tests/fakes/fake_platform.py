@@ -19,13 +19,19 @@ class FakePlatform(FakeServer):
         self.tokens = 0
         self.shelf: dict[str, Behaviour] = {}  # path -> a file or a profile
         self.token_lives_s = 7200.0
+        self.token_answer: Behaviour | None = None  # instead of a token
+        self.answers: dict[str, Behaviour] = {}  # path -> what it says there, without a token
         self._ids = itertools.count(1)
         self.will(self.take())
 
     def behaviour_for(self, request: Request) -> Behaviour:
         if request.path == "/token":
             self.tokens += 1
+            if self.token_answer:
+                return self.token_answer
             return as_json({"token": f"t{self.tokens}", "expires_in": self.token_lives_s})
+        if request.path in self.answers:
+            return self.answers[request.path]
         if request.headers.get("authorization") != f"Bearer t{self.tokens}":
             return as_json({"error": "refresh_token"}, 401)
         if request.path in self.shelf:

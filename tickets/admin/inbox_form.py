@@ -30,6 +30,7 @@ SETTING_LABELS = {
     "allowed_origins": (_("允许的网站"), _("每行一个，如 https://shop.example；不填：不限")),
     "text_limit": (_("单条消息字数上限"), ""),
     "typing_preview": (_("显示访客正在输入的内容"), ""),
+    "expires_on": (_("凭据到期日"), _("平台后台给出的日期；到期前 7 天和 1 天提醒管理员")),
     "tmc_group": (_("TMC 消息分组"), _("填写后轮询该分组的交易、退款、物流消息；不填：不轮询")),
     "welcome": (_("欢迎语"), _("客户进入会话时发送；不填：默认欢迎语")),
     "plus_address": (
@@ -197,8 +198,9 @@ def _setting_field(inbox: Inbox, name: str) -> forms.Field:
         return forms.ChoiceField(initial=value, choices=choices, widget=widget, **common)
     if name == "allowed_origins":
         return LinesField(initial=value, widget=UnfoldAdminTextareaWidget(), **common)
-    if name in ("base_url", "tmc_group", "welcome"):
-        return forms.CharField(initial=value, widget=UnfoldAdminTextInputWidget(), **common)
+    if name in ("base_url", "tmc_group", "welcome", "expires_on"):
+        line = UnfoldAdminTextInputWidget({"type": "date" if name == "expires_on" else "text"})
+        return forms.CharField(initial=value, widget=line, **common)
     high = 86_400 if name == "max_age_s" else 100_000
     return _number(value, low=1, high=high, **common)
 

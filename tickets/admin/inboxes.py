@@ -19,7 +19,15 @@ class InboxAdmin(KefuAdmin):
     """Added with name and type; the rest is asked on the next page, when the type is known."""
 
     form = InboxForm
-    list_display = ("name", "type", "key", "shows_enabled", "team", "hours", "created_at")
+    list_display: tuple[str, ...] = (
+        "name",
+        "type",
+        "key",
+        "shows_enabled",
+        "team",
+        "hours",
+        "created_at",
+    )
     list_select_related = ("team", "hours")
     list_filter = ("type", "enabled", "team")
     search_fields = ("name", "key")

@@ -24,6 +24,7 @@ SETTING_DEFAULTS: dict[str, Any] = {
     "plus_address": False,
     "base_url": "",
     "max_age_s": 300,
+    "expires_on": "",  # the last day of a credential that was entered by hand
 }
 
 # Seconds that a platform's signed request stays fresh, where it repeats for longer than others.

@@ -7,9 +7,11 @@ from typing import Any
 import psycopg
 import redis
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils import timezone, translation
 
-from kefu import embedded, home
+from kefu import embedded, home, inbox_doctor
 
 GIB = 1024**3
 
@@ -18,14 +20,40 @@ class Command(BaseCommand):
     help = "Check everything that Kefu needs, and say what to do where something is missing."
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        help_text = "ask each platform whether it takes our credentials"
+        parser.add_argument("--online", action="store_true", help=help_text)
+
     def handle(self, *args: Any, **options: Any) -> None:
         bad = 0
         for name, advice in findings():
             bad += bool(advice)
             mark = self.style.ERROR("✗") if advice else self.style.SUCCESS("✓")
             self.stdout.write(f"{mark} {name}{f': {advice}' if advice else ''}")
+        bad += self._inboxes(online=options["online"])
         if bad:
             raise CommandError(f"{bad} of these need you")
+
+    def _inboxes(self, *, online: bool) -> int:
+        """How many of them cannot work; what is only worth a look is said and not counted."""
+        if not os.environ.get("DATABASE_URL"):
+            self.stdout.write("- inboxes: not looked at, for Kefu does not run here")
+            return 0
+        try:
+            with translation.override("en"):
+                examined = list(inbox_doctor.examine(now=timezone.now(), online=online))
+        except DatabaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            self.stdout.write(f"- inboxes: cannot be read ({reason}): manage.py migrate")
+            return 0
+        for one in examined:
+            self.stdout.write("\n    ".join([f"{self._mark(one)} {one.name}", *one.advice]))
+        return sum(one.is_ill for one in examined)
+
+    def _mark(self, one: inbox_doctor.Examined) -> str:
+        if one.is_ill:
+            return self.style.ERROR("✗")
+        return self.style.WARNING("!") if one.advice else self.style.SUCCESS("✓")
 
 
 def findings() -> Iterator[tuple[str, str]]:
