@@ -27,6 +27,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         ai.shadow,
         ground.count_reply,
     ],
+    events.ResendAsked: [channels.send_again],
     events.ConversationHandedOff: [agents.assign],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],
