@@ -2,6 +2,7 @@
 
 import { linkified } from "../js/linkify.js";
 import { marked } from "../js/markup.js";
+import { fillFault } from "./faults.js";
 import { clone, say, setIcon, show, slot } from "./dom.js";
 import { channelIcon, channelName, clock, day, filesize, initial, setHue, t } from "./format.js";
 
@@ -85,8 +86,7 @@ function bubbleElement(message, contactId) {
   say(element, "author", name);
   show(slot(element, "tag"), kind === "bot");
   show(slot(element, "bubble"), message.text || !message.attachments.length);
-  show(slot(element, "fault"), message.status === "failed");
-  if (message.error) slot(element, "fault-text").append(` ${message.error.detail ?? ""} ${message.error.code ?? ""}`);
+  fillFault(element, message, Boolean(message.id));
   setClock(element, message);
   if (kind === "bot") becomeBot(slot(element, "avatar"));
   else setAvatar(slot(element, "avatar"), name, kind === "contact" ? contactId : name);
