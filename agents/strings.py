@@ -3,6 +3,8 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tickets import trace
+
 CHANNELS: dict[str, str | Promise] = {
     "web": _("网页咨询"),
     "wechat_oa": _("微信公众号"),
@@ -88,27 +90,6 @@ FAULTS: dict[str, str | Promise] = {
     "131047": _("WhatsApp 24 小时窗口已关闭，请等客户来信或改用其他渠道。"),
     "429": _("发送太频繁，请稍后重试。"),
     "other": _("平台拒绝了这条消息。"),
-}
-
-# The way of a message: stages of tickets.trace.Hop, and how each ended.
-HOPS: dict[str, str | Promise] = {
-    "accepted": _("平台送达我们"),
-    "stored": _("已存入会话"),
-    "ai": _("询问 AI 接口 {name}"),
-    "lined_up": _("排队发送"),
-    "delivery": _("交给平台"),
-    "pending": _("重新排队"),
-    "sent": _("已发送"),
-    "delivered": _("已送达"),
-    "read": _("客户已读"),
-    "failed": _("未送达"),
-}
-HOP_RESULTS: dict[str, str | Promise] = {
-    "ok": _("完成"),
-    "waiting": _("等待"),
-    "failed": _("失败"),
-    "unknown": _("结果未知"),
-    "skipped": _("跳过"),
 }
 
 # Why two contacts are one person; keys of IdentityLink.Evidence.
@@ -262,8 +243,8 @@ def console_strings() -> dict[str, str]:
         ("agent", AGENT_STATUSES),
         ("copilot", COPILOT),
         ("fault", FAULTS),
-        ("hop", HOPS),
-        ("hop_result", HOP_RESULTS),
+        ("hop", trace.STAGES),
+        ("hop_result", trace.RESULTS),
         ("evidence", EVIDENCE),
         ("closed", CLOSED),
         ("closed_short", CLOSED_SHORT),

@@ -106,12 +106,13 @@ export class Destinations {
 
   drawClosed(chosen, state) {
     Object.assign(this, { wasAllowed: state.allowed, shown: chosen.id });
+    this.onChange(state.allowed);
+    if (state.allowed) return;
     const [other] = this.openOnes();
     say(this.closed, "title", t("closed_title", { name: chosen.inbox.name }));
     say(this.closed, "reason", t(`closed.${state.reason || "window_closed"}`));
     show(slot(this.closed, "other"), other);
     if (other) say(this.closed, "other-text", t("answer_by", { name: other.inbox.name }));
-    this.onChange(state.allowed);
   }
 
   drawPresence() {

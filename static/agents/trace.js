@@ -85,7 +85,8 @@ function asText({ trace, hops }) {
 function place(panel, button) {
   if (matchMedia("(max-width: 767px)").matches) return;
   const at = button.getBoundingClientRect();
+  const end = button.closest(".msg").getBoundingClientRect().bottom;
   const { offsetWidth: width, offsetHeight: height } = panel;
   panel.style.insetInline = `${Math.max(12, Math.min(at.right - width, innerWidth - width - 12))}px auto`;
-  panel.style.insetBlock = `${at.top > height + 20 ? at.top - height - 8 : Math.min(at.bottom + 8, innerHeight - height - 12)}px auto`;
+  panel.style.insetBlock = `${at.top > height + 20 ? at.top - height - 8 : Math.min(end + 8, innerHeight - height - 12)}px auto`;
 }

@@ -125,9 +125,16 @@ def test_a_suggested_person_is_joined_told_of_and_parted_again(site, opened, inb
     suggestion.get_by_role("button", name="不是同一人").click()
     expect(suggestion).to_have_count(0)
 
+    person.get_by_role("button", name="与另一位客户合并").click()
+    page.locator("#merge-search").fill("林小姐")
+    page.locator("#merge-found .found").first.click()
+    expect(page.locator("#merge-kept")).to_have_text(re.compile("访客"))
+    expect(page.locator("#merge-joins")).to_have_text("林小姐")
+
 
 def test_the_head_of_the_context_tells_where_the_visitor_is(site, opened, inbox):
     page = opened()
+    expect(page.locator("#presence")).to_be_visible()
     expect(page.locator("#presence")).to_have_text(re.compile("离线"))
 
     site.do("visits", inbox=inbox, page="https://shop.example/cart")
