@@ -9,15 +9,16 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, JSONObject
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from agents import buckets, presence, profiles, reading
 from agents.assignment import IN_HAND, Excluded
 from agents.models import Agent, AssignmentReceipt
 from agents.strings import EXCLUDED
-from tickets import policy
+from tickets import destinations, policy
 from tickets.models import ContactIdentity, Conversation, Message, Team
 from tickets.payloads import iso, message_payload, messages_for_payload, user_name
 from tickets.policy import Principal
@@ -141,6 +142,7 @@ def conversation(desk: Desk, number: int) -> Context | None:
         "messages": messages,
         "has_older": bool(messages) and messages[0]["seq"] > 1,
         "contact": _contact(found),
+        "destination": _destination(found),
         "receipt": receipt_payload(found.receipt) if found.receipt else None,
     }
 
@@ -150,6 +152,7 @@ NO_CONVERSATION: Context = {
     "messages": [],
     "has_older": False,
     "contact": None,
+    "destination": None,
     "receipt": None,
 }
 
@@ -157,16 +160,10 @@ NO_CONVERSATION: Context = {
 def _with_pane(principal: Principal, found: QuerySet[Conversation]) -> QuerySet[Conversation]:
     """With what the panes show beside the row: identities, history, receipt, place in the line."""
     identities = ContactIdentity.objects.filter(contact=OuterRef("contact")).order_by("pk")
-    identity = JSONObject(
-        key="inbox__key",
-        channel="inbox__type",
-        name="inbox__name",
-        external_id="external_id",
-        verified="verified",
-    )
     receipts = AssignmentReceipt.objects.filter(conversation=OuterRef("pk")).order_by("-at", "-pk")
     return found.annotate(
-        identities=ArraySubquery(identities.values(identity=identity)),
+        identities=ArraySubquery(identities.values(identity=destinations.expression())),
+        reply_to=F("reply_identity__public_id"),
         history=ArraySubquery(_history(principal)),
         receipt=Subquery(receipts.values(receipt=_RECEIPT)[:1]),
         ahead=Coalesce(Subquery(_ahead()), Value(0), output_field=IntegerField()),
@@ -214,6 +211,17 @@ def _last_messages(found: Conversation) -> list[Context]:
     return [message_payload(message) for message in loaded][::-1]
 
 
+def _destination(found: Any) -> Context:
+    """What `destinations.of` answers, of the rows that came along."""
+    now = timezone.now()
+    theirs = [destinations.payload(flat, now=now) for flat in found.identities]
+    return {
+        "default": str(found.reply_to),
+        "destinations": theirs,
+        "presence": destinations.presence(found.contact_id, theirs, now=now),
+    }
+
+
 def _contact(found: Any) -> Context:
     contact = found.contact
     return {
@@ -221,9 +229,14 @@ def _contact(found: Any) -> Context:
         "name": contact.display_name,
         "email": contact.email,
         "phone": contact.phone,
-        "identities": [_with_inbox(identity) for identity in found.identities],
+        "identities": [_identity(flat) for flat in found.identities],
         "history": [_past(past) for past in found.history],
     }
+
+
+def _identity(flat: Context) -> Context:
+    inbox = {name: flat[name] for name in ("key", "channel", "name")}
+    return {"inbox": inbox} | {name: flat[name] for name in ("external_id", "verified")}
 
 
 def _with_inbox(flat: Context) -> Context:

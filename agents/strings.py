@@ -3,6 +3,8 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tickets import trace
+
 CHANNELS: dict[str, str | Promise] = {
     "web": _("网页咨询"),
     "wechat_oa": _("微信公众号"),
@@ -76,6 +78,45 @@ COPILOT: dict[str, str | Promise] = {
     "permission_denied": _("没有使用 AI 助手的权限"),
 }
 
+# Why a reply did not arrive: our own codes, and those of platforms that agents meet.
+FAULTS: dict[str, str | Promise] = {
+    "unknown": _("结果未知：平台没有应答，客户可能已经收到。"),
+    "no_answer": _("多次尝试后平台仍没有应答，请稍后重试。"),
+    "window_closed": _("渠道的回复窗口已关闭，请等客户来信或改用其他渠道。"),
+    "quota_kept": _("剩余条数留给了人工，机器人的回复没有发出。"),
+    "channel_off": _("接入点已停用，请联系管理员。"),
+    "not_configured": _("接入点的凭据不完整，请联系管理员。"),
+    "adapter": _("渠道程序出错，请联系管理员。"),
+    "45015": _("微信 48 小时窗口已关闭，请等客户来信或改用其他渠道。"),
+    "45047": _("客户来信前可发的条数已用完，请等客户来信或改用其他渠道。"),
+    "43004": _("客户没有关注公众号。"),
+    "131047": _("WhatsApp 24 小时窗口已关闭，请等客户来信或改用其他渠道。"),
+    "429": _("发送太频繁，请稍后重试。"),
+    "other": _("平台拒绝了这条消息。"),
+}
+
+# Why two contacts are one person; keys of IdentityLink.Evidence.
+EVIDENCE: dict[str, str | Promise] = {
+    "user_id": _("登录签名"),
+    "unionid": "UnionID",
+    "email": _("邮箱"),
+    "phone": _("手机号"),
+    "scan": _("扫码继续"),
+    "manual": _("人工合并"),
+}
+
+# Why nothing can be sent to an address; reasons of tickets.destinations.
+CLOSED: dict[str, str | Promise] = {
+    "window_closed": _("平台只允许在客户来信后的一段时间内回复，请等客户再次来信。"),
+    "quota_used_up": _("客户来信前可发的条数已用完，请等客户再次来信。"),
+    "channel_off": _("接入点已停用，请联系管理员。"),
+}
+CLOSED_SHORT: dict[str, str | Promise] = {
+    "window_closed": _("窗口已关闭"),
+    "quota_used_up": _("条数已用完"),
+    "channel_off": _("已停用"),
+}
+
 # {n}, {name} … are filled in by the script.
 SENTENCES: dict[str, str | Promise] = {
     "now": _("刚刚"),
@@ -126,7 +167,26 @@ SENTENCES: dict[str, str | Promise] = {
     "only_colleagues": _("只有同事能看到"),
     "restored": _("已恢复 {time} 的草稿"),
     "not_delivered": _("消息未送达。"),
+    "not_delivered_because": _("消息未送达：{reason}"),
+    "sending_again": _("已重新排队"),
+    "may_repeat": _("客户可能已经收到这条消息，再发一次可能重复。"),
+    "no_clipboard": _("浏览器不允许复制"),
+    "cancel": _("取消"),
+    "closed_title": _("现在不能通过 {name} 回复"),
+    "answer_by": _("改用 {name} 回复"),
+    "window_left": _("窗口剩余 {time}"),
+    "may_still_send": _("还可发 {n} 条"),
+    "is_online": _("在线"),
+    "is_offline": _("离线"),
+    "looks_at": _("正在看 {page}"),
+    "maybe_same": _("可能与 {name} 是同一人"),
+    "same_unproven": _("{what} 相同，未验证"),
+    "joined_by": _("{name} 操作"),
+    "merged": _("已与 {name} 合并"),
+    "merge_undone": _("已撤销合并"),
+    "not_same_noted": _("已记下：不是同一人"),
     "retry": _("重试"),
+    "edit_again": _("放回输入框"),
     "discard": _("放弃"),
     "send_anyway": _("仍然发送"),
     "moved_on": _("发送前会话已有新消息，这条还没有发出。"),
@@ -185,6 +245,12 @@ def console_strings() -> dict[str, str]:
         ("status", STATUSES),
         ("agent", AGENT_STATUSES),
         ("copilot", COPILOT),
+        ("fault", FAULTS),
+        ("hop", trace.STAGES),
+        ("hop_result", trace.RESULTS),
+        ("evidence", EVIDENCE),
+        ("closed", CLOSED),
+        ("closed_short", CLOSED_SHORT),
     ):
         words |= {f"{prefix}.{key}": str(text) for key, text in group.items()}
     return words

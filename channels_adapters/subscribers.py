@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from channels_adapters import pulse, registry, tasks, typing
+from channels_adapters import line, pulse, registry, tasks, typing
+from channels_adapters.models import Delivery
 from tickets import push, told
 from tickets.events import (
     ContactMerged,
@@ -18,6 +20,7 @@ from tickets.events import (
     ReadMoved,
     ReplyGrowing,
     ReplyPosted,
+    ResendAsked,
     TypingStarted,
 )
 from tickets.models import Conversation, Message
@@ -27,7 +30,7 @@ from tickets.payloads import (
     messages_for_payload,
     visitor_conversation,
 )
-from tickets.services import conversations
+from tickets.services import conversations, messages
 
 
 def handle_event(event: EventArrived) -> None:
@@ -53,6 +56,17 @@ def note_reply(event: ReplyPosted) -> None:
     for one in told.of(event):
         if one.is_public and one.payload["status"] != Message.Status.PENDING:
             pulse.spoke(one.inbox_id)
+
+
+def send_again(event: ResendAsked) -> None:
+    """Back into the line; one that never stood there enters it as a pending message does."""
+    message = Message.objects.select_related("inbox").get(pk=event.message_id)
+    delivery = Delivery.objects.filter(message=message).first()
+    if delivery:
+        line.send_again(delivery, now=timezone.now())
+    else:
+        messages.mark_pending(message)
+    tasks.deliver_inbox.delay(message.inbox_id)
 
 
 def fetch_media(event: MessageReceived) -> None:
@@ -94,13 +108,13 @@ def _frame(one: told.Told) -> dict[str, Any]:
     return {"type": "message", "message": for_visitor(one.payload), "skipped": one.skipped}
 
 
-def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:
+def message_frames(rows: QuerySet[Message]) -> list[tuple[int, dict[str, Any]]]:
     """(contact id, `message` frame) for each; a frame names the notes' numbers before it."""
     earlier = Message.objects.public().filter(
         conversation=OuterRef("conversation"), seq__lt=OuterRef("seq")
     )
     previous = Subquery(earlier.order_by("-seq").values("seq")[:1])
-    rows = messages_for_payload(messages).annotate(previous=Coalesce(previous, 0))
+    shown = messages_for_payload(rows).annotate(previous=Coalesce(previous, 0))
     return [
         (
             message.conversation.contact_id,
@@ -110,7 +124,7 @@ def message_frames(messages: QuerySet[Message]) -> list[tuple[int, dict[str, Any
                 "skipped": list(range(message.previous + 1, message.seq)),
             },
         )
-        for message in rows.order_by("conversation", "seq")
+        for message in shown.order_by("conversation", "seq")
     ]
 
 

@@ -29,6 +29,7 @@ FLOW: Mapping[type, Sequence[Callable[[Any], None]]] = {
         ai.shadow,
         ground.count_reply,
     ],
+    events.ResendAsked: [channels.send_again],
     events.ConversationHandedOff: [agents.assign, ai.shadow_handoff],
     events.ConversationAssigned: [],
     events.ConversationResolved: [agents.assign_next],

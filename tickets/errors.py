@@ -6,6 +6,7 @@ TicketsError
     MovedOn            the log went on since `if_last_seq`: show it, then ask again
     BadAttachment      not the sender's, or already sent: upload again
     WindowClosed       the channel takes no reply now: another way to reach the contact
+    NotFailed          the message is on its way or arrived: nothing to send again
     NotMergeable       these two contacts cannot be one
     Blocked            the contact may not write
     InUse              something still stands on it: disable it instead
@@ -45,6 +46,10 @@ class BadAttachment(TicketsError):
 
 class WindowClosed(TicketsError):
     code = "window_closed"
+
+
+class NotFailed(TicketsError):
+    code = "not_failed"
 
 
 class NotMergeable(TicketsError):

@@ -67,6 +67,13 @@ class ReplyPosted(Event):
 
 
 @dataclass(frozen=True)
+class ResendAsked(Event):
+    """A person wants a reply that failed to be tried again."""
+
+    message_id: int
+
+
+@dataclass(frozen=True)
 class MessageChanged(Event):
     """A message's delivery status changed, or what agents think of it."""
 

@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
 from tickets import files
-from tickets.models import Attachment, Contact, Conversation, Inbox, Message, Ticket
+from tickets.models import Attachment, Contact, Conversation, IdentityLink, Inbox, Message, Ticket
 
 FOR_AGENTS = ("good",)
 """Extras of a message that visitors are not told: what agents think of an answer of an AI."""
@@ -210,6 +210,33 @@ def contact_payload(contact: Contact) -> dict[str, Any]:
         "created_at": iso(contact.created_at),
         "updated_at": iso(contact.updated_at),
     }
+
+
+def link_payload(link: IdentityLink) -> dict[str, Any]:
+    """Why two contacts are, or might be, one person; what they have in common is masked."""
+    return {
+        "id": str(link.public_id),
+        "evidence": link.evidence,
+        "value": masked(link.detail) if link.evidence in _TELLING else "",
+        "verified": link.verified,
+        "source": link.source,
+        "actor": user_name(link.actor) if link.actor else None,
+        "primary": contact_reference(link.primary),
+        "secondary": contact_reference(link.secondary),
+        "created_at": iso(link.created_at),
+    }
+
+
+# Of these, what both have in common tells a person something; a token or a union id does not.
+_TELLING = (IdentityLink.Evidence.EMAIL, IdentityLink.Evidence.PHONE)
+
+
+def masked(value: str) -> str:
+    """+86138****0000, l***@example.com: enough to recognise, too little to use."""
+    name, at, domain = value.partition("@")
+    if at:
+        return f"{name[:1]}***@{domain}"
+    return f"{value[:-8]}****{value[-4:]}" if len(value) >= 10 else "****"
 
 
 def tickets_for_payload(tickets: QuerySet[Ticket]) -> QuerySet[Ticket]:

@@ -9,8 +9,32 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from tickets.models import Envelope, Message
 from tickets.payloads import iso
+
+# In words; a stage `ai:<endpoint>` is `ai` with the endpoint's name.
+STAGES: dict[str, str | Promise] = {
+    "accepted": _("平台送达我们"),
+    "stored": _("已存入会话"),
+    "ai": _("询问 AI 接口 {name}"),
+    "lined_up": _("排队发送"),
+    "delivery": _("交给平台"),
+    "pending": _("重新排队"),
+    "sent": _("已发送"),
+    "delivered": _("已送达"),
+    "read": _("客户已读"),
+    "failed": _("未送达"),
+}
+RESULTS: dict[str, str | Promise] = {
+    "ok": _("完成"),
+    "waiting": _("等待"),
+    "failed": _("失败"),
+    "unknown": _("结果未知"),
+    "skipped": _("跳过"),
+}
 
 Source = Callable[[Message], Iterable["Hop"]]
 
@@ -44,6 +68,12 @@ def hops_of(message: Message) -> list[Hop]:
     """All that is known of the message's way, in the order in which it happened."""
     found = [hop for source in _sources for hop in source(message)]
     return sorted(found, key=lambda hop: hop.at)
+
+
+def stage_words(stage: str) -> str:
+    """A stage for people; one that has no words yet as it is."""
+    kind, _colon, name = stage.partition(":")
+    return str(STAGES.get(kind, stage)).replace("{name}", name)
 
 
 def trace_payload(message: Message) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from agents.strings import AGENT_STATUSES, CHANNELS, SENTENCES, STATUSES, console_strings
+from agents.strings import AGENT_STATUSES, CHANNELS, FAULTS, SENTENCES, STATUSES, console_strings
 
 register = template.Library()
 
@@ -163,6 +163,17 @@ def filesize(size: int | str | None) -> str:
         return ""
     kilobytes = int(size) / 1024
     return f"{kilobytes / 1024:.1f} MB" if kilobytes >= 1024 else f"{max(1, round(kilobytes))} KB"
+
+
+@register.filter
+def fault_words(error: dict[str, str]) -> str:
+    """Why a reply did not arrive: our words for the code, else the platform's own."""
+    code, detail = error.get("code", ""), error.get("detail", "")
+    reason = str(FAULTS.get(code) or detail or FAULTS["other"])
+    shown = f" {code}" if code.isdecimal() else ""
+    if code == "unknown":
+        return reason + shown
+    return gettext("消息未送达：{reason}").format_map({"reason": reason}) + shown
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 import { linkified } from "../js/linkify.js";
 import { marked } from "../js/markup.js";
+import { fillFault } from "./faults.js";
 import { clone, say, setIcon, show, slot } from "./dom.js";
 import { showThumbs } from "./thumbs.js";
 import { channelIcon, channelName, clock, day, filesize, initial, setHue, t } from "./format.js";
@@ -86,8 +87,7 @@ function bubbleElement(message, contactId) {
   say(element, "author", name);
   show(slot(element, "tag"), kind === "bot");
   show(slot(element, "bubble"), message.text || !message.attachments.length);
-  show(slot(element, "fault"), message.status === "failed");
-  if (message.error) slot(element, "fault-text").append(` ${message.error.detail ?? ""} ${message.error.code ?? ""}`);
+  fillFault(element, message, Boolean(message.id));
   show(slot(element, "thumbs"), "good" in message);
   showThumbs(slot(element, "thumbs"), message.good);
   setClock(element, message);

@@ -60,6 +60,7 @@ export class Composer {
     keepMode(this.conversation.id, mode);
     for (const button of findAll(".segment", this.form)) button.setAttribute("aria-pressed", button.dataset.mode === mode);
     this.field.placeholder = t(mode === "note" ? "placeholder_note" : "placeholder_reply");
+    this.setClosed(Boolean(this.isClosed));
     const draft = draftOf(this.conversation.id, mode);
     this.field.value = draft?.text ?? "";
     find("#draft-hint", this.form).textContent = draft ? t("restored", { time: clock(draft.at) }) : "";
@@ -113,13 +114,20 @@ export class Composer {
     this.canSend = Boolean(canSend);
   }
 
+  /** A closed channel takes the field's place; a note goes nowhere, so it may always be written. */
+  setClosed(closed) {
+    this.isClosed = closed;
+    this.form.classList.toggle("is-closed", closed && this.mode === "reply");
+    show(find("#closed-panel", this.form), closed && this.mode === "reply");
+  }
+
   setOffline(offline) {
     slot(find("#send", this.form), "word").textContent = t(offline ? "send_later" : "send");
   }
 
   submit({ resolve = false } = {}) {
     this.refresh();
-    if (!this.canSend) return;
+    if (!this.canSend || (this.isClosed && this.mode === "reply")) return;
     const text = this.field.value.replace(/\s+$/, "");
     this.field.value = "";
     this.onSend({ text, note: this.mode === "note", attachments: this.files.take() });

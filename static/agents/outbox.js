@@ -26,10 +26,11 @@ export class Outbox extends EventTarget {
   }
 
   /** base: the last seq that stood on the screen when this was sent; notes need none. */
-  add({ conversation, text, note, attachments, base, author }) {
+  add({ conversation, text, note, attachments, base, author, identity = null, inbox = null }) {
     const item = {
       client_id: crypto.randomUUID?.() ?? fallbackId(),
-      conversation, text, note, attachments, author,
+      conversation, text, note, attachments, author, inbox,
+      identity: note ? null : identity,
       base: note ? null : base,
       state: this.socket.isReady ? "sending" : "outbox",
       created_at: new Date().toISOString(),
@@ -54,7 +55,7 @@ export class Outbox extends EventTarget {
   push(item) {
     const frame = {
       type: "message", conversation: item.conversation, client_id: item.client_id, text: item.text, note: item.note,
-      attachments: item.attachments.map((file) => file.id), identity: null, if_last_seq: item.base,
+      attachments: item.attachments.map((file) => file.id), identity: item.identity ?? null, if_last_seq: item.base,
     };
     if (!this.socket.send(frame)) return;
     item.sentAt = Date.now();

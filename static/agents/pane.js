@@ -4,12 +4,18 @@ import { Refused, fragment } from "./api.js";
 import { askSnoozeTime, askTransfer, snoozeTime } from "./actions.js";
 import { Composer } from "./composer.js";
 import { Copilot } from "./copilot.js";
+import { Destinations } from "./destinations.js";
 import { clone, find, findAll, parse, readJSON, show } from "./dom.js";
+import { resend } from "./faults.js";
 import { clock, t } from "./format.js";
 import { applyState, tickQueue } from "./head.js";
+import { closeMenu } from "./menus.js";
+import { Person } from "./person.js";
 import { Tail } from "./sending.js";
 import { Thread } from "./thread.js";
 import { judge } from "./thumbs.js";
+import { toast } from "./toasts.js";
+import { Trace } from "./trace.js";
 
 const SKELETON_MS = 300;
 
@@ -20,7 +26,7 @@ export class Pane {
     root.addEventListener("click", (event) => this.clicked(event));
     document.addEventListener("visibilitychange", () => this.markRead());
     addEventListener("focus", () => this.markRead());
-    outbox.addEventListener("changed", ({ detail }) => detail.conversation === this.conversation?.id && this.tail.draw());
+    outbox.addEventListener("changed", ({ detail }) => detail.conversation === this.conversation?.id && this.drawTail(detail));
     outbox.addEventListener("acked", ({ detail }) => this.acked(detail));
     outbox.addEventListener("missed", ({ detail }) => detail.conversation === this.conversation?.id && this.receive(detail.messages));
     this.adopt();
@@ -37,11 +43,17 @@ export class Pane {
       root, socket, me, conversation: data, messages: readJSON("messages-data", root),
       onNews: (what, detail) => this.news(what, detail),
     });
-    this.tail = new Tail({ root, socket, outbox, conversation: data, thread: this.thread });
+    this.tail = new Tail({ root, socket, outbox, conversation: data, thread: this.thread, onEdit: (text) => this.composer.put(text) });
     this.composer = new Composer({
       root, socket, conversation: data, thread: this.thread,
       onSend: (written) => this.send(written), onDraft: () => this.list.markDrafts(), onResolve: () => this.act("resolve"),
     });
+    this.destinations = new Destinations({
+      root, conversation: data, data: readJSON("destination-data", root),
+      onChange: (isOpen) => this.composer.setClosed(!isOpen), onNote: () => this.composer.setMode("note"),
+    });
+    this.person = new Person({ root, contact: data.contact, onChange: () => this.reload() });
+    this.trace = new Trace(find("#trace-panel", root));
     this.copilot = new Copilot({ root, conversation: data, composer: this.composer, onSignedOut: () => this.onState("signedout") });
     this.fillSnoozeMenu();
     applyState(root, data, me.username);
@@ -53,10 +65,12 @@ export class Pane {
 
   leave() {
     if (!this.conversation) return;
+    closeMenu();
+    this.destinations.close();
     this.copilot.close();
     this.composer.close();
     this.socket.send({ type: "unsubscribe", conversation: this.conversation.id });
-    this.conversation = this.thread = this.tail = this.composer = this.copilot = null;
+    this.conversation = this.thread = this.tail = this.composer = this.copilot = this.destinations = null;
   }
 
   async open(number, { push = true } = {}) {
@@ -75,6 +89,16 @@ export class Pane {
       this.couldNotOpen(error, number);
     } finally {
       clearTimeout(waiting);
+    }
+  }
+
+  /** Read the open conversation anew: whose it is, or who its contact is, has changed. */
+  async reload() {
+    const { number } = this.conversation;
+    try {
+      this.draw(await fragment(`/console/fragments/c/${number}/`));
+    } catch (error) {
+      this.couldNotOpen(error, number);
     }
   }
 
@@ -120,14 +144,21 @@ export class Pane {
   receive(messages) {
     this.tail.settle(messages);
     this.thread.receive(messages);
+    this.destinations.refresh();
     for (const message of messages) if (message.client_id) this.outbox.take(message.client_id);
+  }
+
+  drawTail(item) {
+    this.tail.draw();
+    if (item.code === "window_closed") this.destinations.refresh();
   }
 
   acked({ item, ack }) {
     if (item.conversation !== this.conversation?.id) return;
+    this.destinations.refresh();
     this.thread.receive([{
       id: ack.id, conversation: item.conversation, seq: ack.seq, client_id: item.client_id, kind: item.note ? "note" : "outgoing",
-      author: { kind: "agent", name: this.me.name, avatar: null }, inbox: this.conversation.inbox, text: item.text,
+      author: { kind: "agent", name: this.me.name, avatar: null }, inbox: item.inbox ?? this.conversation.inbox, text: item.text,
       attachments: item.attachments, reply_to: null, status: "sent", created_at: ack.created_at,
     }]);
   }
@@ -166,21 +197,23 @@ export class Pane {
     if (!this.conversation) return;
     this.tail.setOffline(offline);
     this.composer.setOffline(offline);
+    this.destinations.setOffline(offline);
     this.copilot.setOffline(offline);
   }
 
   // Doing
 
   send({ text, note, attachments }) {
+    const { id: identity, inbox } = this.destinations.chosen;
     this.outbox.add({
       conversation: this.conversation.id, text, note, attachments, base: this.thread.last,
-      author: { name: this.me.name },
+      author: { name: this.me.name }, identity, inbox,
     });
     this.thread.toEnd();
   }
 
   clicked(event) {
-    const target = event.target.closest("[data-action], [data-snooze], [data-priority], [data-back], [data-open], [data-adopt], .msg [data-thumb]");
+    const target = event.target.closest("[data-action], [data-snooze], [data-priority], [data-back], [data-open], [data-adopt], [data-trace], [data-resend], [data-copy-text], .msg [data-thumb]");
     if (!target || event.metaKey || event.ctrlKey) return;
     const { action, snooze, priority, open, thumb } = target.dataset;
     if (open || target.hasAttribute("data-back")) event.preventDefault();
@@ -191,6 +224,15 @@ export class Pane {
     else if (target.hasAttribute("data-back")) this.closeToList();
     else if (thumb) judge(target, `${this.conversation.id}/messages/${target.closest(".msg").dataset.id}`);
     else if (target.hasAttribute("data-adopt")) this.adoptAnswer(target);
+    else this.clickedMessage(target, target.closest(".msg"));
+  }
+
+  clickedMessage(target, element) {
+    const message = this.thread.bySeq.get(Number(element.dataset.seq));
+    if (!message) return;
+    if (target.hasAttribute("data-trace")) this.trace.open(target, message);
+    else if (target.hasAttribute("data-resend")) resend(element, message);
+    else copyText(message.text);
   }
 
   adoptAnswer(button) {
@@ -243,5 +285,14 @@ export class Pane {
   check() {
     if (!this.thread) return 0;
     return this.thread.isContiguous() ? this.thread.bySeq.size : -1;
+  }
+}
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(t("copied"));
+  } catch {
+    toast(t("failed_action", { reason: t("no_clipboard") }));
   }
 }

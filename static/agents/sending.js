@@ -7,8 +7,9 @@ import { clock, has, t } from "./format.js";
 const TYPING_MS = 6000;
 
 export class Tail {
-  constructor({ root, outbox, socket, thread, conversation }) {
-    Object.assign(this, { root, outbox, socket, thread, conversation });
+  /** onEdit(text) puts the words of one that cannot go back where they can be changed. */
+  constructor({ root, outbox, socket, thread, conversation, onEdit }) {
+    Object.assign(this, { root, outbox, socket, thread, conversation, onEdit });
     this.box = find("#outbox", root);
     this.growing = find("#growing", root);
     this.typing = find("#typing", root);
@@ -36,8 +37,10 @@ export class Tail {
     show(slot(element, "fault"), true);
     const reason = has(item.code) ? t(item.code) : item.detail ?? "";
     say(element, "fault-text", item.state === "held" ? t("moved_on") : `${t("not_delivered")}${reason}`);
-    slot(element, "fault-actions").append(
+    show(slot(element, "fault-actions"), true);
+    slot(element, "fault-actions").replaceChildren(
       linkButton(t(item.state === "held" ? "send_anyway" : "retry"), () => this.outbox.retry(item.client_id)),
+      linkButton(t("edit_again"), () => { this.discard(item); this.onEdit(item.text); }),
       linkButton(t("discard"), () => this.discard(item)),
     );
   }
@@ -96,7 +99,7 @@ export class Tail {
 function shown(item, conversation) {
   return {
     kind: item.note ? "note" : "outgoing", author: { kind: "agent", name: item.author.name }, text: item.text,
-    attachments: item.attachments, inbox: conversation.inbox, created_at: item.created_at,
+    attachments: item.attachments, inbox: item.inbox ?? conversation.inbox, created_at: item.created_at,
   };
 }
 

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -29,11 +30,18 @@ from ai_gateway.similarity import similarity  # noqa: E402
 from channels_adapters.models import Alert  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.gates import forget_endpoints  # noqa: E402
-from tickets import bus  # noqa: E402
-from tickets.envelopes import BOT, Author  # noqa: E402
+from tickets import bus, online  # noqa: E402
+from tickets.envelopes import BOT, Author, Sender  # noqa: E402
 from tickets.events import HandoffReason, ReplyGrowing, TypingStarted  # noqa: E402
-from tickets.models import Contact, Conversation, Inbox, Message  # noqa: E402
-from tickets.services import api_keys, contacts, conversations  # noqa: E402
+from tickets.models import (  # noqa: E402
+    Contact,
+    ContactIdentity,
+    Conversation,
+    Inbox,
+    Message,
+    ReplyWindow,
+)
+from tickets.services import api_keys, contacts, conversations, joining, messages  # noqa: E402
 
 
 def seed() -> dict[str, Any]:
@@ -245,6 +253,49 @@ def shadowed(inbox: str, question: str, live: str, beside: str) -> int:
     return reply.pk
 
 
+def second_channel(inbox: str, key: str, name: str, closed: bool = False) -> None:
+    """The contact of an inbox also has an address on 公众号, with a window of three messages."""
+    contact = _of(inbox).contact
+    row = factories.inbox("wechat_oa", key=key, name=name)
+    identity = factories.identity(row, contact=contact)
+    ends = timedelta(seconds=-1) if closed else timedelta(minutes=6, seconds=40)
+    ReplyWindow.objects.create(
+        identity=identity, action="message", opened_at=timezone.now(), quota=3,
+        closes_at=timezone.now() + ends,
+    )  # fmt: skip
+
+
+def write_from(key: str, text: str) -> None:
+    """The contact writes from that address."""
+    identity = ContactIdentity.objects.select_related("inbox").get(inbox__key=key)
+    factories.say(identity, text, now=timezone.now())
+
+
+def close_window(key: str) -> None:
+    ReplyWindow.objects.filter(identity__inbox__key=key).update(closes_at=timezone.now())
+
+
+def platform_refuses(key: str, code: str) -> None:
+    """The last reply to that address comes back with this code."""
+    last = Message.objects.filter(inbox__key=key, kind="outgoing").latest("pk")
+    messages.mark_failed(last, code=code, detail="refused by the platform")
+
+
+def claims_phone(inbox: str, phone: str, other_name: str) -> None:
+    """The contact of an inbox and somebody else say that they have this telephone."""
+    now = timezone.now()
+    joining.note(_of(inbox).identity, Sender("", phone=phone), now=now)
+    other = factories.identity(Inbox.objects.get(key=inbox))
+    contacts.update(other.contact, name=other_name, now=now)
+    joining.note(other, Sender("", phone=phone), now=now)
+    factories.say(other, f"我是{other_name}", now=now)
+
+
+def visits(inbox: str, page: str) -> None:
+    seen = online.Seen(_of(inbox).inbox_id, timezone.now(), page)
+    online.note({_of(inbox).contact_id: seen})
+
+
 def attempts(endpoint: str) -> list[str]:
     """What became of the calls of an endpoint, the newest last."""
     rows = Attempt.objects.filter(endpoint=endpoint).order_by("pk")
@@ -255,9 +306,7 @@ DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
-        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read,
-        resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
-        attempts, calls, shadowed, channel, ill, well,
+        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read, resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls, shadowed, channel, ill, well, second_channel, write_from, close_window, platform_refuses, claims_phone, visits,
     )
 }  # fmt: skip
 

@@ -14,7 +14,8 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 # What people wrote, and what people, teams and inboxes are called.
 NOT_OURS = """
 #messages .bubble, .note-body, .activity, .row-name, .row-preview, .conv-name, .conv-sub, .ctx-name,
-.history, .chain, .facts dd, .owner-chip, .composer-via b, .av, .rail-me, #my-menu .menu-head,
+.history, .chain, .facts dd, .owner-chip, .composer-via b, #via-menu [data-slot=name],
+.links [data-slot=who], .av, .rail-me, #my-menu .menu-head,
 #transfer-list, form[action*=language], script, template, .label
 """
 WORDS_OF_THE_HOUSE = """(notOurs) => {

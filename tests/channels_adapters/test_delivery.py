@@ -12,9 +12,9 @@ from channels_adapters.models import Delivery
 from tests.fakes.fake_platform import FakePlatform
 from tests.fakes.server import html, respond
 from tickets.envelopes import BOT, SYSTEM, Author
-from tickets.errors import WindowClosed
+from tickets.errors import NotFailed, WindowClosed
 from tickets.models import Conversation, Message, ReplyWindow
-from tickets.services import conversations, windows
+from tickets.services import conversations, messages, windows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 A_YEAR = timedelta(days=365)
@@ -392,3 +392,19 @@ def test_an_answer_that_is_no_json_is_tried_again(inbox_of, written, platform):
     send(inbox, again=True)
 
     assert status_of(message) == ("sent", "")
+
+
+def test_a_reply_that_failed_is_sent_again_when_somebody_asks(inbox_of, written, platform):
+    inbox = inbox_of()
+    message = reply(written(inbox), "在的")
+    platform.will(platform.refuse("permanent", code="40003"))
+    send(inbox)
+    assert status_of(message) == ("failed", "40003")
+
+    platform.will(platform.take())
+    messages.ask_again(message, now=timezone.now())
+    send(inbox)
+
+    assert status_of(message) == ("sent", "")
+    with pytest.raises(NotFailed):
+        messages.ask_again(message, now=timezone.now())

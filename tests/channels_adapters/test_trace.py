@@ -82,3 +82,21 @@ def test_it_is_read_by_whoever_may_read_the_message(client, web_inbox, agent):
     assert [hop["stage"] for hop in answer["hops"]] == ["stored"]
     elsewhere = url.replace(str(message.public_id), str(conversation.public_id))
     assert client.get(elsewhere).status_code == 404
+
+
+def test_the_page_of_a_message_tells_its_way_in_words(client, inbox_of, written, platform):
+    inbox = inbox_of()
+    message = conversations.post_reply(
+        written(inbox), author=Author.agent(None), text="在的", now=timezone.now()
+    )
+    platform.will(platform.refuse("permanent", code="40003"))
+    delivery.deliver(inbox, now=timezone.now())
+    boss = factories.user("boss", role="admin")
+    boss.is_superuser = True
+    boss.save()
+    client.force_login(boss)
+
+    page = client.get(f"/admin/tickets/message/{message.pk}/change/").content.decode()
+
+    for words in ("投递记录", "已存入会话", "交给平台 失败 40003", "未送达 失败 40003"):
+        assert words in page

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 
+from tickets import trace
 from tickets.admin.base import ReadOnlyAdmin
 from tickets.envelopes import Author
 from tickets.errors import TicketsError
@@ -129,7 +130,7 @@ class MessageAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = (
         "place", "kind", "author_kind", "author_user", "inbox", "identity", "text", "status",
-        "provider_code", "provider_detail", "created_at",
+        "provider_code", "provider_detail", "created_at", "way",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -142,6 +143,20 @@ class MessageAdmin(ReadOnlyAdmin):
         if not (number.isascii() and number.isdigit() and len(number) < 19):
             return queryset.none(), False
         return queryset.filter(conversation_id=int(number)), False
+
+    @display(description=_("投递记录"))
+    def way(self, message: Message) -> str:
+        """Hop by hop, with the name by which logs know it."""
+        lines = format_html_join(
+            "",
+            "<li>{} {} {} {}</li>",
+            (
+                (f"{timezone.localtime(hop.at):%m-%d %H:%M:%S}", trace.stage_words(hop.stage),
+                 trace.RESULTS[hop.result], " ".join(filter(None, (hop.code, hop.detail))))
+                for hop in trace.hops_of(message)
+            ),
+        )  # fmt: skip
+        return format_html("<ol>{}</ol>trace {}", lines, message.trace or "—")
 
     @display(description=_("会话 / 序号"))
     def place(self, message: Message) -> str:

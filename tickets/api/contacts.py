@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from tickets import policy
 from tickets.api import lookups, shapes
 from tickets.api.base import ApiViewSet
-from tickets.api.errors import Conflict
+from tickets.api.errors import Conflict, Refused
 from tickets.api.fields import (
     IdField,
     ObjectField,
@@ -24,8 +24,8 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import NEWEST_FIRST
 from tickets.models import Contact, ContactIdentity, IdentityLink, Inbox
-from tickets.payloads import contact_payload, inbox_payload
-from tickets.services import addresses, audit, configuration, contacts
+from tickets.payloads import contact_payload, inbox_payload, link_payload
+from tickets.services import addresses, audit, configuration, contacts, joining
 
 
 class ContactFilters(PageFilters):
@@ -147,6 +147,33 @@ class ContactViews(ApiViewSet):
             now=self.now,
         )
         return Response({"links": [str(link.public_id)]})
+
+    @extend_schema(parameters=[PageFilters], responses={200: shapes.page_of(shapes.LinkShape)})
+    def links(self, request: Request, id: str) -> Response:
+        """Why the contacts of this person are one; each is undone by `links/{link}/undo/`."""
+        rows = joining.standing(self.get_contact(id))
+        return NEWEST_FIRST.page(request, rows, self.filters(PageFilters), link_payload)
+
+    @extend_schema(parameters=[PageFilters], responses={200: shapes.page_of(shapes.LinkShape)})
+    def suggestions(self, request: Request, id: str) -> Response:
+        """Who might be the same person: joined by `merge/`, refused by `decline/`."""
+        rows = self._suggested(self.get_contact(id))
+        return NEWEST_FIRST.page(request, rows, self.filters(PageFilters), link_payload)
+
+    @extend_schema(request=None, responses={204: None})
+    def decline(self, request: Request, id: str, link: str) -> Response:
+        """Say that it is not the same person: the same evidence does not suggest it again."""
+        found = lookups.visible(self._suggested(self.get_contact(id)), link)
+        actor = self.actor
+        if actor is None:
+            raise Refused(403, "no_agent", "this key acts for no agent who could decide")
+        joining.decline(found, actor=actor, now=self.now)
+        return Response(status=204)
+
+    def _suggested(self, contact: Contact) -> QuerySet[IdentityLink]:
+        """Only of people whom one may see: a suggestion names the other one."""
+        seen = self.seen().values("pk")
+        return joining.suggestions(contact).filter(primary__in=seen, secondary__in=seen)
 
     @extend_schema(request=None, responses={200: shapes.ContactShape})
     def undo(self, request: Request, id: str, link: str) -> Response:

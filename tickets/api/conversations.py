@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tickets import payloads, policy, trace
+from tickets import destinations, payloads, policy, trace
 from tickets.api import lookups, shapes
 from tickets.api.base import ApiViewSet
 from tickets.api.errors import Refused
@@ -29,7 +29,7 @@ from tickets.api.fields import (
 from tickets.api.paging import NEWEST_FIRST, Pager
 from tickets.ids import parse_public_id
 from tickets.models import ContactIdentity, Conversation, Label, Message
-from tickets.services import conversations, search
+from tickets.services import conversations, messages, search
 
 MAX_SEQ = 2**31 - 1
 MAX_NOTE = 20_000  # code points; a reply's limit is its inbox's
@@ -184,6 +184,22 @@ class ConversationViews(ApiViewSet):
         """The way of one message, hop by hop."""
         log = Message.objects.filter(conversation=lookups.visible(self.seen(), id))
         return Response(trace.trace_payload(lookups.visible(log, message)))
+
+    @extend_schema(request=Nothing, responses={202: shapes.MessageShape})
+    def resend(self, request: Request, id: str, message: str) -> Response:
+        """Try a reply that failed again; 409 where it did not fail or its window is closed."""
+        log = Message.objects.filter(conversation=self.get_conversation(id), kind="outgoing")
+        found = lookups.visible(log, message)
+        self.body(Nothing)
+        messages.ask_again(found, now=self.now)
+        stored = payloads.messages_for_payload(Message.objects.filter(pk=found.pk)).get()
+        return Response(payloads.message_payload(stored), status=202)
+
+    @extend_schema(responses={200: shapes.DestinationsShape})
+    def destinations(self, request: Request, id: str) -> Response:
+        """Where an answer can go, with what each platform still takes; and who is there."""
+        found = lookups.visible(self.seen().select_related("reply_identity"), id)
+        return Response(destinations.of(found, now=self.now))
 
     # Whose it is; each of these is 409 illegal_status where the conversation does not allow it.
 

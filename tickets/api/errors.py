@@ -21,6 +21,7 @@ from tickets.errors import (
     InUse,
     LeaseLost,
     MovedOn,
+    NotFailed,
     NotMergeable,
     TicketsError,
     WindowClosed,
@@ -69,7 +70,16 @@ class Refused(APIException):
         self.status_code = status_code
 
 
-CONFLICTS = (AlreadyThere, IllegalStatus, InUse, LeaseLost, MovedOn, NotMergeable, WindowClosed)
+CONFLICTS = (
+    AlreadyThere,
+    IllegalStatus,
+    InUse,
+    LeaseLost,
+    MovedOn,
+    NotFailed,
+    NotMergeable,
+    WindowClosed,
+)
 STATUSES = {TooLarge: 413, Unsupported: 415, Blocked: 403, FeedGone: 410}
 
 

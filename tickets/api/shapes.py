@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from tickets.models import ApiKey, Conversation, Message, Team
+from tickets.models import ApiKey, Conversation, IdentityLink, Message, Team
 from tickets.payloads import PRIORITIES
 
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
@@ -109,6 +109,47 @@ class TraceShape(serializers.Serializer):
     trace = serializers.CharField(allow_blank=True)
     message = serializers.CharField()
     hops = HopShape(many=True)
+
+
+class WindowShape(serializers.Serializer):
+    allowed = serializers.BooleanField()
+    reason = serializers.ChoiceField(
+        ["", "channel_off", "window_closed", "quota_used_up"], allow_blank=True
+    )
+    remaining = serializers.IntegerField(allow_null=True)
+    closes_at = serializers.DateTimeField(allow_null=True)
+
+
+class DestinationShape(serializers.Serializer):
+    id = serializers.CharField()
+    inbox = InboxReference()
+    external_id = serializers.CharField()
+    verified = serializers.BooleanField()
+    window = WindowShape()
+
+
+class PresenceShape(serializers.Serializer):
+    online = serializers.BooleanField()
+    page = serializers.CharField(allow_blank=True)
+    last_seen = serializers.DateTimeField(allow_null=True)
+
+
+class DestinationsShape(serializers.Serializer):
+    default = serializers.CharField()
+    destinations = DestinationShape(many=True)
+    presence = PresenceShape(allow_null=True)
+
+
+class LinkShape(serializers.Serializer):
+    id = serializers.CharField()
+    evidence = serializers.ChoiceField(IdentityLink.Evidence.values)
+    value = serializers.CharField(allow_blank=True, help_text="Masked")
+    verified = serializers.BooleanField()
+    source = serializers.CharField(allow_blank=True)
+    actor = serializers.CharField(allow_null=True)
+    primary = ContactReference()
+    secondary = ContactReference()
+    created_at = serializers.DateTimeField()
 
 
 class ContactShape(serializers.Serializer):

@@ -14,6 +14,7 @@ from tickets.api.uploads import UploadView
 from tickets.api.webhooks import WebhookViews
 
 _ID = ApiViewSet.lookup_value_regex
+_MESSAGE = f"messages/(?P<message>{_ID})"
 
 _CONVERSATIONS = [
     action(ConversationViews, "conversations", word, post=word.replace("-", "_"))
@@ -31,11 +32,16 @@ _CONVERSATIONS = [
 urlpatterns: list[URLPattern] = [
     *rows_of(ConversationViews, "conversations"),
     action(ConversationViews, "conversations", "messages", get="messages", post="create_message"),
-    action(ConversationViews, "conversations", f"messages/(?P<message>{_ID})/trace", get="trace"),
+    action(ConversationViews, "conversations", f"{_MESSAGE}/trace", get="trace"),
+    action(ConversationViews, "conversations", f"{_MESSAGE}/resend", post="resend"),
+    action(ConversationViews, "conversations", "destinations", get="destinations"),
     *_CONVERSATIONS,
     *rows_of(ContactViews, "contacts"),
     action(ContactViews, "contacts", "identities", get="identities", post="add_identity"),
     action(ContactViews, "contacts", "merge", post="merge"),
+    action(ContactViews, "contacts", "links", get="links"),
+    action(ContactViews, "contacts", "suggestions", get="suggestions"),
+    action(ContactViews, "contacts", f"suggestions/(?P<link>{_ID})/decline", post="decline"),
     action(ContactViews, "contacts", f"links/(?P<link>{_ID})/undo", post="undo"),
     path("events/", EventsView.as_view()),
     path("uploads/", UploadView.as_view()),

@@ -4,14 +4,15 @@ A join that a person undid, or a suggestion that a person declined, is not made 
 same evidence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import phonenumbers
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from tickets.envelopes import InboundMessage, Sender
 from tickets.errors import NotMergeable
@@ -196,9 +197,32 @@ def declined(one: Contact, other: Contact, *, evidence: IdentityLink.Evidence) -
     )
 
 
-def suggestions(contact: Contact) -> Iterable[IdentityLink]:
+def suggestions(contact: Contact) -> QuerySet[IdentityLink]:
     """Who might be the same person, and why; standing, neither proven nor decided."""
     people = contacts.component([contact.pk])
+    return _suggestions(people)
+
+
+def decline(link: IdentityLink, *, actor: User, now: datetime) -> bool:
+    """A person says that these two are not one: the same evidence suggests it no more.
+
+    False where it is revoked already.
+    """
+    return contacts.unlink(link, actor=actor, now=now)
+
+
+def standing(contact: Contact) -> QuerySet[IdentityLink]:
+    """Why the contacts of one person are one: the links that join them, the oldest first."""
+    people = contacts.component([contact.pk])
+    return (
+        IdentityLink.objects.joining()
+        .filter(primary__in=people, secondary__in=people)
+        .select_related("primary", "secondary", "actor")
+        .order_by("pk")
+    )
+
+
+def _suggestions(people: set[int]) -> QuerySet[IdentityLink]:
     return (
         IdentityLink.objects.standing()
         .filter(verified=False, actor__isnull=True)

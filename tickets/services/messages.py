@@ -1,11 +1,15 @@
 """What became of an outgoing message: on its way, and in the eyes of those who read it."""
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
 from tickets import bus
-from tickets.events import MessageChanged, MessageDelivered
+from tickets.errors import NotFailed, WindowClosed
+from tickets.events import MessageChanged, MessageDelivered, ResendAsked
 from tickets.models import Message
+from tickets.services import windows
 
 Status = Message.Status
 
@@ -37,6 +41,20 @@ def mark_pending(message: Message) -> bool:
     return _move(
         message, Status.PENDING, before=[Status.FAILED], provider_code="", provider_detail=""
     )
+
+
+@transaction.atomic
+def ask_again(message: Message, *, now: datetime) -> None:
+    """A person wants a reply that failed to be tried again, by whoever carries it.
+
+    Raises NotFailed, and WindowClosed where its platform would take nothing now.
+    """
+    fresh = Message.objects.select_related("identity__inbox").get(pk=message.pk)
+    if fresh.status != Status.FAILED or fresh.identity is None:
+        raise NotFailed(f"this message is {fresh.status}: only a failed one is sent again")
+    if not windows.state(fresh.identity, now=now).allowed:
+        raise WindowClosed(f"{fresh.inbox.name} takes no message until the contact writes")
+    bus.publish(ResendAsked(fresh.pk))
 
 
 def mark_delivered(message: Message) -> bool:
