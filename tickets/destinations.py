@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from tickets import online
 from tickets.models import ContactIdentity, Conversation, ReplyWindow
 from tickets.payloads import iso
-from tickets.services import threads, windows
+from tickets.services import windows
 
 SHOW_PRESENCE = frozenset({"web"})  # channels whose visitors tell us that they are there
 
@@ -41,9 +41,7 @@ def payload(flat: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     window: {"allowed", "reason": "" | "channel_off" | "window_closed" | "quota_used_up",
     "remaining", "closes_at"}; the last two are None where nothing limits.
     """
-    here = windows.OPEN
-    if flat["channel"] not in threads.PULLING_CHANNELS:
-        here = windows.state_of([_window(row) for row in flat["windows"]], now=now)
+    here = windows.state_of([_window(row) for row in flat["windows"]], now=now)
     allowed = here.allowed and flat["enabled"]
     return {
         "id": flat["id"],

@@ -306,7 +306,10 @@ DEEDS: dict[str, Callable[..., Any]] = {
     deed.__name__: deed
     for deed in (
         seed, inbox, rule, copilot, end_sessions, texts, count_conversations, count_contacts,
-        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off, read, resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint, attempts, calls, shadowed, channel, ill, well, second_channel, write_from, close_window, platform_refuses, claims_phone, visits,
+        last_rating, bot_says, ai_says, judged, bot_grows, reply, types, take_over, hand_off,
+        read, resolve, block, say, settings_of, forget_endpoints, api_key, converse, endpoint,
+        attempts, calls, shadowed, channel, ill, well, second_channel, write_from, close_window,
+        platform_refuses, claims_phone, visits,
     )
 }  # fmt: skip
 
