@@ -169,8 +169,8 @@ def test_a_failure_says_why(asked, inbox):
 
 
 def test_after_a_day_nothing_is_sent(asked, inbox, meta):
-    ReplyWindow.objects.update(closes_at=timezone.now())
     answer = reply(asked, "您好")
+    ReplyWindow.objects.update(closes_at=timezone.now())
 
     deliver(inbox)
 

@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.fakes.server import Behaviour, FakeServer, Request, as_json
 
 
-@dataclass
 class PlatformRequest(Request):
-    content: bytes = b""
+    @property
+    def content(self) -> bytes:
+        return self.raw
 
 
 @dataclass
