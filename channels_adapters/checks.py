@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from channels_adapters import registry
 from channels_adapters.capabilities import Capabilities
@@ -12,18 +12,25 @@ _FUNCTIONS = ("verify", "parse", "build_send", "classify")
 
 @register()
 def adapters_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One error for each adapter that cannot be used, naming why."""
+    """One for each adapter that cannot be used, naming why: an error of ours stops the house, a
+    stranger's package is only warned of.
+    """
+    brought = registry.brought()
     return [
-        Error(f"channel adapter {name!r}: {why}", id="channels_adapters.E001")
+        Warning(f"channel adapter {name!r}: {why}", id="channels_adapters.W001")
+        if name in brought
+        else Error(f"channel adapter {name!r}: {why}", id="channels_adapters.E001")
         for name in registry.names()
         if (why := _why_unfit(name))
     ]
 
 
 def _why_unfit(name: str) -> str:
+    if why := registry.why_no_name(name):
+        return why
     try:
         adapter = registry.adapter_class(name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # an outermost edge: a stranger's module may raise anything
         return f"cannot be imported: {error}"
     if not isinstance(getattr(adapter, "channel", None), str):
         return "has no `channel`"

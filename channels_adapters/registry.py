@@ -40,9 +40,23 @@ def has_adapter(channel: str) -> bool:
     return channel in settings.CHANNEL_ADAPTERS or channel in _of_strangers()
 
 
-def strangers() -> list[str]:
+def brought() -> list[str]:
     """The channels that other people's packages bring; settings win over them."""
     return sorted(set(_of_strangers()) - set(settings.CHANNEL_ADAPTERS))
+
+
+def why_no_name(channel: str) -> str:
+    """Why a stranger's channel cannot be called so; "" where it can."""
+    if channel in settings.CHANNEL_ADAPTERS:
+        return ""
+    if channel in Inbox.Type.values:
+        return "the name is a type of ours"
+    return "" if inbox_types.is_name(channel) else "2 to 20 of a-z, 0-9 and _ are expected"
+
+
+def strangers() -> list[str]:
+    """Those of `brought` that an inbox can be of."""
+    return [channel for channel in brought() if not why_no_name(channel)]
 
 
 def announce_strangers() -> None:

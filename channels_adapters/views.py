@@ -4,6 +4,7 @@ Nothing slow happens here: the signature, the parsing, one INSERT. All else is a
 """
 
 import logging
+from datetime import datetime
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -31,7 +32,12 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
     if inbox is None or not registry.has_adapter(inbox.type):
         return HttpResponse("no such inbox", status=404, content_type="text/plain")
     try:
-        return _answer(_take(registry.adapter_for(inbox), hook_of(request)))
+        adapter = registry.adapter_for(inbox)
+    except Exception:  # an outermost edge: a package may be broken; the platform comes again
+        log.exception("the adapter of %s cannot be used", inbox.key)
+        return HttpResponse("not now", status=503, content_type="text/plain")
+    try:
+        return _answer(_take(adapter, hook_of(request)))
     except RequestDataTooBig:
         return HttpResponse("too large", status=413, content_type="text/plain")
     except HookRefused as refusal:
@@ -50,11 +56,21 @@ def _take(adapter: HttpAdapter, hook: HookRequest) -> Reply:
     now = timezone.now()
     if lacking := registry.missing(adapter, adapter.required):
         raise HookRefused(Reason.NOT_CONFIGURED, f"the inbox lacks {', '.join(lacking)}")
-    outcome = adapter.verify(hook, now=now)
+    outcome = _verified(adapter, hook, now)
     if isinstance(outcome, Challenge):
         pulse.challenged(adapter.account.inbox_id)
         return outcome.reply
     return _keep(adapter, outcome)
+
+
+def _verified(adapter: HttpAdapter, hook: HookRequest, now: datetime) -> Verified | Challenge:
+    try:
+        return adapter.verify(hook, now=now)
+    except HookRefused:
+        raise
+    except Exception as error:  # an outermost edge: what an adapter stumbles over is not trusted
+        log.exception("%s cannot verify a request", adapter.channel)
+        raise HookRefused(Reason.MALFORMED, type(error).__name__) from error
 
 
 def _keep(adapter: HttpAdapter, verified: Verified) -> Reply:

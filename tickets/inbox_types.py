@@ -25,9 +25,13 @@ class InboxType:
 _brought: dict[str, InboxType] = {}
 
 
+def is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name))
+
+
 def register(brought: InboxType) -> None:
     """One more type. ValueError for a name that cannot be one."""
-    if not _NAME.fullmatch(brought.name):
+    if not is_name(brought.name):
         raise ValueError(f"{brought.name!r}: 2 to 20 of a-z, 0-9 and _ are expected")
     _brought[brought.name] = brought
 

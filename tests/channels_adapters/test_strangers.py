@@ -1,6 +1,7 @@
 """A channel of somebody else's package: set up, heard and answered as ours are."""
 
 import pytest
+from django.core.checks import WARNING
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -85,13 +86,44 @@ def test_its_inbox_comes_from_a_file(installed, tmp_path):
     assert Inbox.objects.get(key="mx").credentials == {"secret": "abc"}
 
 
-def test_a_broken_package_is_told_and_stops_nobody(installed, caplog):
+@pytest.mark.parametrize("kind", [ImportError, RuntimeError, SyntaxError])
+def test_a_broken_package_is_told_and_stops_nobody(installed, caplog, kind):
     def broken():
-        raise ImportError("no module kefu_broken")
+        raise kind("no module kefu_broken")
 
     installed(broken=broken, matrix=lambda: Matrix)
 
     assert list(inbox_types.brought()) == ["matrix"]
     assert "the channel broken cannot be used" in caplog.text
-    [error] = [one for one in checks.adapters_fit(None) if "'broken'" in one.msg]
-    assert "no module kefu_broken" in error.msg
+    [warning] = checks.adapters_fit(None)
+    assert warning.level == WARNING
+    assert "'broken': cannot be imported: no module kefu_broken" in warning.msg
+
+
+@pytest.mark.parametrize("name", ["web", "Bad-Name", "x", "a" * 21])
+def test_a_name_that_cannot_be_a_type_is_told(installed, name):
+    installed(**{name: lambda: Matrix})
+
+    assert name not in inbox_types.brought()
+    [warning] = checks.adapters_fit(None)
+    assert repr(name) in warning.msg
+
+
+def test_the_door_of_a_package_that_broke_lets_the_platform_come_again(installed):
+    def broken():
+        raise RuntimeError("broken since the last release")
+
+    installed(matrix=broken)
+    inbox = factories.inbox("matrix", key="mx", credentials={"secret": SECRET})
+
+    assert post_webhook(Client(), inbox, {"messages": []}).status_code == 503
+
+
+def test_a_request_that_the_adapter_stumbles_over_is_not_trusted(installed, monkeypatch):
+    installed(matrix=lambda: Matrix)
+    inbox = factories.inbox("matrix", key="mx", credentials={"secret": SECRET})
+    monkeypatch.setattr(Matrix, "verify", lambda *_, **__: 1 / 0)
+
+    response = post_webhook(Client(), inbox, {"messages": []})
+
+    assert (response.status_code, response.content) == (400, b"malformed")
