@@ -19,8 +19,18 @@ HOPS = 3  # a handle, a link, the file
 
 def fetch(message: Message, *, now: datetime) -> int:
     """Bring the message's files home; how many came. What cannot be had is said in its place."""
+    return _bring(message)[0]
+
+
+def is_settled(message: Message) -> bool:
+    """The same; False where one of them may be had later."""
+    return not _bring(message)[1]
+
+
+def _bring(message: Message) -> tuple[int, bool]:
+    """How many files came, and whether the platform only could not give another one now."""
     adapter = registry.adapter_for(message.inbox)
-    fetched = 0
+    fetched, later = 0, False
     for index, fields in enumerate((message.meta or {}).get("media", ())):
         if message.attachments.filter(position=index).exists():
             continue
@@ -28,9 +38,10 @@ def fetch(message: Message, *, now: datetime) -> int:
         found = http.run(_fetch(adapter, media, _platform_id(message)))
         if isinstance(found, Result):
             log.warning("a file of message %s: %s %s", message.pk, found.code, found.detail)
+            later = later or found.action == Action.RETRY
             continue
         fetched += _keep(message, index, media, found)
-    return fetched
+    return fetched, later
 
 
 def _platform_id(message: Message) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from celery import shared_task
 from django.core.cache import cache
@@ -26,6 +27,7 @@ from tickets.models import ContactIdentity, Envelope, Inbox, Message
 
 log = logging.getLogger(__name__)
 
+LATER_S = 5  # then 20, 80 and 320 s: platforms keep files for days
 SWEEP = 200  # rows a round; the next round is seconds away
 TMC_HELD_S = 120  # longer than a poll takes
 
@@ -91,11 +93,13 @@ def pick_up_events() -> None:
         handling.handle(envelope_id, now=timezone.now())
 
 
-@shared_task
-def fetch_media(message_ids: list[int]) -> None:
-    """The files of these messages, from their platforms to us."""
-    for message in Message.objects.filter(pk__in=message_ids).select_related("inbox", "identity"):
-        fetching.fetch(message, now=timezone.now())
+@shared_task(bind=True, max_retries=4)
+def fetch_media(self: Any, message_ids: list[int]) -> None:
+    """The files of these messages, from their platforms to us; what cannot be had now, later."""
+    messages = Message.objects.filter(pk__in=message_ids).select_related("inbox", "identity")
+    later = [message.pk for message in messages if not fetching.is_settled(message)]
+    if later:
+        raise self.retry(args=[later], countdown=LATER_S * 4**self.request.retries)
 
 
 @shared_task

@@ -3,11 +3,12 @@
 import io
 
 import pytest
+from celery.exceptions import Retry
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from channels_adapters import fetching, profiles, words
+from channels_adapters import fetching, profiles, tasks, words
 from channels_adapters.testing import post_webhook
 from tests.channels_adapters.conftest import drain
 from tests.fakes.server import as_json, respond, stall
@@ -71,6 +72,21 @@ def test_a_platform_that_is_silent_holds_nothing_for_ever(inbox_of, platform, mo
 
     assert fetching.fetch(message, now=timezone.now()) == 0
     assert Message.objects.get(pk=message.pk).text == "[图片]"
+
+
+def test_a_file_that_cannot_be_had_now_is_fetched_later_and_what_came_stays(inbox_of, platform):
+    platform.shelf["/files/p1"] = as_json({"error": "retry"}, 503)
+    platform.shelf["/files/p2"] = respond(picture(), 200, "image/png")
+    message = sent_picture(inbox_of(), "p1", "p2")
+
+    with pytest.raises(Retry) as again:
+        tasks.fetch_media.apply([[message.pk]], throw=True)
+    assert again.value.when == tasks.LATER_S
+    assert message.attachments.count() == 1
+
+    platform.shelf["/files/p1"] = respond(picture(), 200, "image/png")
+    assert fetching.is_settled(message)
+    assert message.attachments.count() == 2
 
 
 def test_who_they_are_is_asked_once_a_day_and_joins_them(inbox_of, written, platform):
