@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from ai_gateway import answering, tasks
+from ai_gateway import sweeping, tasks
 from ai_gateway.models import Endpoint
 from tests import factories
 from tests.fakes.openai_server import FakeOpenAI, say
@@ -30,9 +30,9 @@ def test_a_machine_is_not_answered_by_the_bot(
 
 @pytest.mark.django_db
 def test_nor_by_the_sweeper(web_inbox: Inbox) -> None:
-    long_ago = timezone.now() - answering.sweep_after() * 2
+    long_ago = timezone.now() - sweeping.sweep_after() * 2
     asked = factories.say(factories.identity(web_inbox), now=long_ago, automatic=True)
 
-    assert answering.answer_left_behind(timezone.now()) == 1
+    assert sweeping.answer_left_behind(timezone.now()) == 1
 
     assert status_of(asked.message_id) == ("queued", ["activity", "incoming"])

@@ -65,7 +65,7 @@ def test_the_file_of_the_contract_is_kept_and_what_is_incomplete_refuses(tmp_pat
 @pytest.mark.parametrize("kind", Inbox.Type.values)
 def test_every_type_comes_out_as_it_went_in(tmp_path, monkeypatch, kind):
     secrets = {
-        name: VALUES.get(name, f"value-of-{name}") for name in inbox_fields.CREDENTIALS[kind]
+        name: VALUES.get(name, f"value-of-{name}") for name in inbox_fields.credential_names(kind)
     }
     entry = {"type": kind, "key": "one", "name": "一个", "expires_on": "2027-01-31", **secrets}
     load(tmp_path, yaml.safe_dump({"channels": [entry]}, allow_unicode=True))

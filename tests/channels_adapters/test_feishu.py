@@ -14,6 +14,7 @@ from django.utils import timezone
 from channels_adapters import registry, tokens
 from channels_adapters.errors import HookRefused
 from channels_adapters.feishu.adapter import Feishu
+from channels_adapters.models import Delivery
 from channels_adapters.protocol import Account, Outbound, OutboundMedia
 from channels_adapters.wire import Fetched, HookRequest, HttpResponse
 from tests import factories
@@ -161,7 +162,7 @@ def test_a_token_that_ended_is_fetched_anew_once(feishu, inbox):
     assert len(feishu.sent) == 2
 
 
-def test_a_wrong_secret_fails_for_good(feishu, inbox):
+def test_a_wrong_secret_holds_what_waits(feishu, inbox):
     inbox.credentials = {**inbox.credentials, "app_secret": "wrong"}
     inbox.save()
     come(inbox, feishu, feishu.message("你好"))
@@ -169,7 +170,9 @@ def test_a_wrong_secret_fails_for_good(feishu, inbox):
     message = story.reply()
     story.deliver(inbox)
 
-    assert story.fate(message) == ("failed", "10014")
+    held = Delivery.objects.get(message=message)
+    assert (held.status, held.code) == ("waiting", "10014")
+    assert story.fate(message) == ("pending", "")
     assert feishu.sent == []
 
 

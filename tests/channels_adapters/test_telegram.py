@@ -129,7 +129,6 @@ def test_a_flood_is_waited_out(inbox, telegram):
     [
         (fails(403, "Forbidden: bot was blocked by the user"), "403"),
         (fails(400, "Bad Request: chat not found"), "400"),
-        (fails(401, "Unauthorized"), "401"),
         (hang_up(), "unknown"),  # no key of ours is known there: a person decides
     ],
 )
@@ -142,6 +141,18 @@ def test_what_ends_a_delivery(inbox, telegram, behaviour, code):
     deliver(inbox)
 
     assert (fresh(answer).status, fresh(answer).provider_code) == ("failed", code)
+
+
+def test_a_token_that_was_called_back_holds_what_waits(inbox, telegram):
+    post(update(1, text="a"))
+    (asked,) = take_in()
+    telegram.will(fails(401, "Unauthorized"))
+    answer = reply(asked, "答")
+
+    deliver(inbox)
+
+    held = Delivery.objects.get(message=answer)
+    assert (held.status, held.code, fresh(answer).status) == ("waiting", "401", "pending")
 
 
 def test_a_gateway_that_is_away_is_asked_again(inbox, telegram):

@@ -271,7 +271,7 @@ def test_an_expired_token_is_fetched_anew_once(inbox, wechat, written):
     assert wechat.issued == 2
 
 
-def test_a_wrong_secret_is_told_and_not_tried_again(wechat):
+def test_a_wrong_secret_holds_what_waits_and_is_not_tried_again_at_once(wechat):
     inbox = make_inbox(wechat, app_secret="another-secret")
     wechat.wrote(OPENID)
     push(Content="在吗")
@@ -280,8 +280,8 @@ def test_a_wrong_secret_is_told_and_not_tried_again(wechat):
 
     deliver(inbox)
 
-    fresh = Message.objects.get(pk=message.pk)
-    assert (fresh.status, fresh.provider_code) == ("failed", "40001")
+    held = Delivery.objects.get(message=message)
+    assert (held.status, held.code, held.message.status) == ("waiting", "40001", "pending")
     assert len(wechat.asked("/cgi-bin/stable_token")) == 1
 
 
@@ -295,8 +295,8 @@ def test_what_the_inbox_lacks_is_named(wechat, missing):
 
     deliver(inbox)
 
-    fresh = Message.objects.get(pk=message.pk)
-    assert (fresh.provider_code, fresh.provider_detail) == ("not_configured", f"not set: {missing}")
+    held = Delivery.objects.get(message=message)
+    assert (held.code, held.detail) == ("not_configured", f"not set: {missing}")
 
 
 def test_a_minutes_limit_is_waited_for(inbox, wechat, written):

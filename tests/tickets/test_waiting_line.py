@@ -35,7 +35,7 @@ def all_at_once(work, arguments) -> None:
     def run(argument) -> None:
         try:
             connection.ensure_connection()
-            barrier.wait(20)
+            barrier.wait(60)
             work(argument)
         finally:
             connection.close()
