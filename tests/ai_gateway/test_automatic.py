@@ -30,7 +30,7 @@ def test_a_machine_is_not_answered_by_the_bot(
 
 @pytest.mark.django_db
 def test_nor_by_the_sweeper(web_inbox: Inbox) -> None:
-    long_ago = timezone.now() - sweeping.sweep_after() * 2
+    long_ago = timezone.now() - sweeping.after() * 2
     asked = factories.say(factories.identity(web_inbox), now=long_ago, automatic=True)
 
     assert sweeping.answer_left_behind(timezone.now()) == 1
