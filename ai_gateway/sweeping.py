@@ -88,6 +88,8 @@ def _decided(conversation_ids: Sequence[int], now: datetime) -> list[Decided]:
 
 
 def _reply(question: Question, now: datetime) -> Reply:
+    if automatic := handoff.of_automatic(question):  # before any rule: two machines never end
+        return automatic
     if not question.route.team and (found := handoff.by_rule(question, now)):
         return found
     inbox_id = question.conversation.inbox_id

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from ai_gateway import sweeping, tasks
-from ai_gateway.models import Endpoint
+from ai_gateway.models import AnswerRule, Endpoint
 from tests import factories
 from tests.fakes.openai_server import FakeOpenAI, say
 from tickets.models import Conversation, Inbox
@@ -31,6 +31,7 @@ def test_a_machine_is_not_answered_by_the_bot(
 @pytest.mark.django_db
 def test_nor_by_the_sweeper(web_inbox: Inbox) -> None:
     long_ago = timezone.now() - sweeping.after() * 2
+    AnswerRule.objects.create(name="先答", keywords=["你好"], answer="您好", first=True)
     asked = factories.say(factories.identity(web_inbox), now=long_ago, automatic=True)
 
     assert sweeping.answer_left_behind(timezone.now()) == 1
