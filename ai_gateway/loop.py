@@ -6,7 +6,6 @@ is answered by the sweeper: the row is the truth.
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
@@ -15,27 +14,16 @@ from typing import Any
 from django.conf import settings
 
 from ai_gateway import database, keeping, limits
+from tickets.process_loop import ProcessLoop
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 TOLD_S = 2.0
 
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_pid = 0
+_loop = ProcessLoop("ai-loop", database.use_threads_for)
 _room = threading.BoundedSemaphore(settings.AI_MAX_IN_FLIGHT)
 _running: set[Future[None]] = set()
-
-
-def _own_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _pid
-    with _lock:
-        if _loop is None or _pid != os.getpid():  # a fork has no threads of its parent's
-            _loop, _pid = asyncio.new_event_loop(), os.getpid()
-            database.use_threads_for(_loop)
-            threading.Thread(target=_loop.run_forever, name="ai-loop", daemon=True).start()
-        return _loop
 
 
 def start(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
@@ -50,7 +38,7 @@ def start_if_room(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> F
 
 
 def _begin(work: Coroutine[Any, Any, None], name: str) -> Future[None]:
-    future = asyncio.run_coroutine_threadsafe(work, _own_loop())
+    future = asyncio.run_coroutine_threadsafe(work, _loop.get())
     _running.add(future)
     future.add_done_callback(lambda done: _ended(done, name))
     return future
@@ -66,8 +54,8 @@ def _ended(future: Future[None], name: str) -> None:
 def drain(timeout_s: float = DRAIN_S) -> None:
     """Let what is on its way come to its end, and be told; but not for ever."""
     wait(list(_running), timeout=timeout_s)
-    if _loop is not None and _pid == os.getpid():
-        telling = asyncio.run_coroutine_threadsafe(_settle(), _loop)
+    if running := _loop.running():
+        telling = asyncio.run_coroutine_threadsafe(_settle(), running)
         wait([telling], timeout=TOLD_S)
 
 

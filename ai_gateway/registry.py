@@ -10,10 +10,9 @@ import httpx
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from ai_gateway import access_tokens
 from ai_gateway.backends import exchange
 from ai_gateway.protocol import AIBackend, EndpointConfig
-from tickets import outbound
+from tickets import access_tokens, outbound
 
 ENTRY_POINTS = "kefu.ai_backends"
 MAX_KEPT = 64  # backends an event loop; more would be endpoints long changed

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -13,6 +11,7 @@ import httpx
 from channels_adapters.wire import JSON, HttpRequest, HttpResponse
 from tickets import outbound
 from tickets.outbound import AddressRefused
+from tickets.process_loop import ProcessLoop
 
 T = TypeVar("T")
 
@@ -23,9 +22,7 @@ MAX_ANSWER = 1024 * 1024  # bytes
 MAX_FILE = 25 * 1024 * 1024
 
 _clients: WeakKeyDictionary[Any, httpx.AsyncClient] = WeakKeyDictionary()
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-_pid = 0
+_loop = ProcessLoop("platforms")
 
 
 class NoAnswer(Exception):
@@ -38,16 +35,7 @@ class NoAnswer(Exception):
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Let the process's own loop do the work, and wait for it: its connections stay open."""
-    return asyncio.run_coroutine_threadsafe(work, _own_loop()).result()
-
-
-def _own_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _pid
-    with _lock:
-        if _loop is None or _pid != os.getpid():  # a fork has no threads of its parent's
-            _loop, _pid = asyncio.new_event_loop(), os.getpid()
-            threading.Thread(target=_loop.run_forever, name="platforms", daemon=True).start()
-        return _loop
+    return asyncio.run_coroutine_threadsafe(work, _loop.get()).result()
 
 
 def _client() -> httpx.AsyncClient:

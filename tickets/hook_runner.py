@@ -6,7 +6,6 @@ its own. What is lost with the process is claimed again by another (`services.ho
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, wait
@@ -21,6 +20,7 @@ from django.utils import timezone
 
 from tickets import hook_request, outbound
 from tickets.dbthreads import DatabaseThreads
+from tickets.process_loop import ProcessLoop
 from tickets.services import hook_line
 from tickets.services.hook_line import Job
 
@@ -84,33 +84,24 @@ def serve_and_wait(claims: Sequence[tuple[int, UUID]], *, clock: Clock = timezon
 
 
 class _Loop:
-    """Begun at its first use, and anew in a fork, which has no threads of its parent's."""
+    """The hooks that are served on it, and their end."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = ProcessLoop("hooks-loop", self._begin)
         self._serving: Serving | None = None
         self._running: set[Future[None]] = set()
 
     def start(self, hook_id: int, claim: UUID) -> Future[None]:
-        with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._begin()
-            assert self._loop is not None
-            assert self._serving is not None
-            future = asyncio.run_coroutine_threadsafe(
-                self._serving.serve(hook_id, claim), self._loop
-            )
-            self._running.add(future)
+        loop = self._loop.get()
+        assert self._serving is not None
+        future = asyncio.run_coroutine_threadsafe(self._serving.serve(hook_id, claim), loop)
+        self._running.add(future)
         future.add_done_callback(self._ended)
         return future
 
-    def _begin(self) -> None:
-        self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+    def _begin(self, _loop: asyncio.AbstractEventLoop) -> None:
         threads = DatabaseThreads(DATABASE_THREADS, "hooks-database")
         self._serving = Serving(outbound.async_client(), threads.run)
-        threading.Thread(target=self._loop.run_forever, name="hooks-loop", daemon=True).start()
 
     def _ended(self, future: Future[None]) -> None:
         self._running.discard(future)
@@ -119,10 +110,9 @@ class _Loop:
 
     def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Let the attempts on their way come to their end, but not for ever; begin no others."""
-        with self._lock:
-            if self._serving:
-                self._serving.stop.set()
-            self._loop = self._serving = None
+        if self._serving:
+            self._serving.stop.set()
+        self._loop.leave()
         wait(list(self._running), timeout=timeout_s)
 
 

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from ai_gateway import access_tokens
-from ai_gateway.access_tokens import Token
 from ai_gateway.backends import http
 from ai_gateway.backends.coze_errors import classify
 from ai_gateway.errors import EndpointError, ErrorKind
 from ai_gateway.protocol import EndpointConfig
+from tickets import access_tokens
+from tickets.access_tokens import Token
 
 PATH = "/api/permission/oauth2/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -11,11 +11,11 @@ import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ai_gateway import access_tokens
 from ai_gateway.errors import ErrorKind
 from ai_gateway.protocol import Prompt
 from tests.ai_gateway.asking import answer_of, backend_at, failure_of
 from tests.fakes.coze_server import FakeCoze, say
+from tickets import access_tokens
 
 APP, KEY_ID = "1122334455", "fingerprint-1"
 _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -34,7 +34,7 @@ PUBLIC = (
 @pytest.fixture(autouse=True)
 def nothing_is_known(settings: Any) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    access_tokens._kept.clear()
+    access_tokens.forget_all()
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
 
 
@@ -53,7 +53,7 @@ def at(server: FakeCoze, key: str = PRIVATE, **values: Any) -> AbstractAsyncCont
 
 def another_process() -> None:
     """It knows of tokens only what Redis tells it."""
-    access_tokens._kept.clear()
+    access_tokens.forget_all()
 
 
 async def test_a_jwt_is_changed_for_a_token_and_the_token_used_again(coze: FakeCoze) -> None:
@@ -85,7 +85,7 @@ async def test_in_redis_it_lies_encrypted_and_ends_with_itself(
         await answer_of(backend, Prompt("在吗"))
 
     store = redis.Redis.from_url(settings.REDIS_URL)
-    (key,) = store.keys("kefu:ai:token:*")
+    (key,) = store.keys("kefu:access-token:*")
     assert coze.tokens[0].encode() not in store.get(key)
     assert 800 < store.ttl(key) <= 900
 

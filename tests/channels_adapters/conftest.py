@@ -9,11 +9,10 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from channels_adapters import tokens
 from channels_adapters.testing import post_webhook
 from tests import factories
 from tests.fakes.fake_platform import FakePlatform
-from tickets import intake
+from tickets import access_tokens, intake
 from tickets.models import Conversation, Inbox
 
 SECRET = "a-secret-of-the-platform"
@@ -28,11 +27,11 @@ def platform(settings: Any) -> Iterator[FakePlatform]:
         "fake_idempotent": "channels_adapters.testing.IdempotentChannel",
         "fake_windowed": "channels_adapters.testing.WindowedChannel",
     }
-    tokens.forget_all()
+    access_tokens.forget_all()
     cache.clear()
     with FakePlatform() as running:
         yield running
-    tokens.forget_all()
+    access_tokens.forget_all()
     cache.clear()
 
 

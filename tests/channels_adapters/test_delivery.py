@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from channels_adapters import delivery, line, tokens
+from channels_adapters import delivery, line
 from channels_adapters.models import Delivery
 from tests.fakes.fake_platform import FakePlatform
 from tests.fakes.server import html, respond
+from tickets import access_tokens
 from tickets.envelopes import BOT, SYSTEM, Author
 from tickets.errors import NotFailed, WindowClosed
 from tickets.models import Conversation, Message, ReplyWindow
@@ -99,7 +100,7 @@ def test_another_process_takes_the_token_that_is_there(inbox_of, written, platfo
     conversation = written(inbox)
     reply(conversation, "一")
     send(inbox)
-    tokens.forget_all()  # as in a process that has just begun
+    access_tokens.forget_all()  # as in a process that has just begun
     reply(conversation, "二")
     send(inbox)
 
@@ -115,7 +116,7 @@ def test_the_shared_token_is_not_readable_in_redis(inbox_of, written, platform):
     send(inbox)
 
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        [key] = [k for k in client.scan_iter("*platform-token*") if not k.endswith(b":lock")]
+        [key] = [k for k in client.scan_iter("*access-token*") if not k.endswith(b":lock")]
         assert b"t1" not in client.get(key)
 
 

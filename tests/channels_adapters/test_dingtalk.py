@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from channels_adapters import sealed, tokens
+from channels_adapters import sealed
 from channels_adapters.dingtalk import sending
 from channels_adapters.protocol import Account
 from tests import factories
 from tests.channels_adapters import story
 from tests.fakes.dingtalk_server import AES_KEY, KEY, STAFF, TOKEN, FakeDingTalk, refuse
+from tickets import access_tokens
 from tickets.models import ContactIdentity, Envelope, Inbox, ReplyRoute
 from tickets.services import windows
 
@@ -25,7 +26,7 @@ TO_GROUP = "/v1.0/robot/groupMessages/send"
 @pytest.fixture
 def dingtalk(settings: Any, clean_cache: None) -> Iterator[FakeDingTalk]:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    tokens.forget_all()
+    access_tokens.forget_all()
     with FakeDingTalk() as server:
         yield server
 

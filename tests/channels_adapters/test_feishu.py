@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from channels_adapters import registry, tokens
+from channels_adapters import registry
 from channels_adapters.errors import HookRefused
 from channels_adapters.feishu.adapter import Feishu
 from channels_adapters.models import Delivery
@@ -21,7 +21,7 @@ from tests import factories
 from tests.channels_adapters import story
 from tests.factories import NOON
 from tests.fakes.feishu_server import FakeFeishu, refuse
-from tickets import intake
+from tickets import access_tokens, intake
 from tickets.envelopes import MessageType
 from tickets.models import Envelope, Inbox, Message, ReplyRoute
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def feishu(settings: Any, clean_cache: None) -> Iterator[FakeFeishu]:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    tokens.forget_all()
+    access_tokens.forget_all()
     with FakeFeishu() as server:
         yield server
 

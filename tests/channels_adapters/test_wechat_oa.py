@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
-from channels_adapters import delivery, fetching, handling, http, profiles, tokens
+from channels_adapters import delivery, fetching, handling, http, profiles
 from channels_adapters.models import Delivery
 from channels_adapters.protocol import Account, OutboundMedia
 from channels_adapters.testing import AdapterContract
@@ -25,6 +25,7 @@ from tests.channels_adapters.conftest import drain
 from tests.fakes.server import hang_up, respond
 from tests.fakes.tencent_server import Pusher, document, sha1
 from tests.fakes.wechat_server import APP_ID, APP_SECRET, FakeWeChat
+from tickets import access_tokens
 from tickets.envelopes import BOT, Author, MessageType
 from tickets.errors import WindowClosed
 from tickets.models import Contact, Conversation, Envelope, Inbox, Message, ReplyWindow
@@ -40,7 +41,7 @@ _ids = itertools.count(7300000000000000001)
 @pytest.fixture
 def wechat(settings: Any) -> Iterator[FakeWeChat]:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    tokens.forget_all()
+    access_tokens.forget_all()
     cache.clear()
     with FakeWeChat() as running:
         yield running

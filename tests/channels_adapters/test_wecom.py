@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
-from channels_adapters import delivery, fetching, handling, profiles, tasks, tokens
+from channels_adapters import delivery, fetching, handling, profiles, tasks
 from channels_adapters.models import Delivery, PullCursor
 from channels_adapters.testing import AdapterContract
 from channels_adapters.wecom.adapter import WeCom
@@ -25,7 +25,7 @@ from tests.channels_adapters.conftest import drain
 from tests.fakes.server import as_json, hang_up, respond
 from tests.fakes.tencent_server import Pusher, document, sha1
 from tests.fakes.wecom_server import AGENT_ID, CORP_ID, KFID, SECRET, FakeWeCom
-from tickets import inbox_fields
+from tickets import access_tokens, inbox_fields
 from tickets.envelopes import Author
 from tickets.models import Contact, Conversation, Envelope, Inbox, Message, ReplyWindow
 from tickets.services import attachments, conversations
@@ -42,7 +42,7 @@ KF, APP = (Pusher(TOKEN, KEY, CORP_ID, path) for path in ("/hooks/kf/", "/hooks/
 @pytest.fixture
 def wecom(settings: Any) -> Iterator[FakeWeCom]:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    tokens.forget_all()
+    access_tokens.forget_all()
     cache.clear()
     with FakeWeCom() as running:
         yield running

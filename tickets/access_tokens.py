@@ -1,4 +1,4 @@
-"""Access tokens that a vendor gives for a while: one for all processes, renewed before it ends.
+"""Access tokens that somebody gives us for a while: one for all processes, renewed before its end.
 
 A token lies in Redis, encrypted, and is fetched under a lock, so that a hundred calls fetch one.
 While Redis is away each process fetches its own. Whoever finds one that ends soon still uses it
@@ -21,7 +21,6 @@ import redis.asyncio
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 
-from ai_gateway.errors import EndpointError
 from tickets.fields import cipher
 
 log = logging.getLogger(__name__)
@@ -34,17 +33,21 @@ REDIS_TIMEOUT_S = 0.5
 
 @dataclass(frozen=True)
 class Token:
-    """`expires_at` in Unix seconds."""
+    """`expires_at` in Unix seconds; it is renewed `early_s` before that."""
 
     text: str
     expires_at: float
+    early_s: float = EARLY_S
 
     def lives(self, seconds: float, refused: str) -> bool:
         return self.text != refused and self.expires_at - time.time() > seconds
 
+    def is_fresh(self, refused: str) -> bool:
+        return self.lives(self.early_s, refused)
+
 
 Fetch = Callable[[], Awaitable[Token]]
-"""Gets a new one from the vendor. Raises EndpointError."""
+"""Gets a new one from the vendor; what it raises comes to whoever waits for the token."""
 
 _kept: dict[str, Token] = {}
 
@@ -52,32 +55,62 @@ _kept: dict[str, Token] = {}
 async def current(name: str, fetch: Fetch, *, refused: str = "") -> str:
     """The token of this name, fetched where there is none. `refused`: the vendor took it no more.
 
-    Raises EndpointError.
+    Raises what `fetch` does.
     """
     token = _kept.get(name)
     if token is None or not token.lives(USABLE_S, refused):
         return (await _renewed(name, fetch, refused)).text
-    if not token.lives(EARLY_S, refused):
+    if not token.is_fresh(refused):
         _of_loop().renew_beside(name, fetch)
     return token.text
+
+
+async def replace(name: str, fetch: Fetch) -> str:
+    """A token fetched at this moment, in the place of what is kept. Raises what `fetch` does."""
+    token = _kept[name] = await fetch()
+    await _of_loop().store.write(_key(name), token)
+    return token.text
+
+
+async def drop(name: str, text: str) -> None:
+    """Forget this token, if it is still the one that is kept: it was refused."""
+    if (kept := _kept.get(name)) and kept.text == text:
+        del _kept[name]
+    store, key = _of_loop().store, _key(name)
+    if (shared := await store.read(key)) and shared.text == text:
+        await store.delete(key)
+
+
+async def known(name: str) -> Token | None:
+    """The token that is kept for all processes, whether or not this one has used it."""
+    return await _of_loop().store.read(_key(name))
+
+
+def forget_all() -> None:
+    """What this process keeps."""
+    _kept.clear()
+
+
+def _key(name: str) -> str:
+    return f"kefu:access-token:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 async def _renewed(name: str, fetch: Fetch, refused: str) -> Token:
     """One call of this loop at a time, and one of all processes."""
     async with _of_loop().turns[name]:
         known = _kept.get(name)
-        if known is None or not known.lives(EARLY_S, refused):
+        if known is None or not known.is_fresh(refused):
             known = _kept[name] = await _shared(name, fetch, refused)
         return known
 
 
 async def _shared(name: str, fetch: Fetch, refused: str) -> Token:
     store = _of_loop().store
-    key = f"kefu:ai:token:{hashlib.sha256(name.encode()).hexdigest()}"
+    key = _key(name)
     lock = await store.lock(key)
     try:
         found = await store.read(key)
-        if found and found.lives(EARLY_S, refused):
+        if found and found.is_fresh(refused):
             return found
         token = await fetch()
         await store.write(key, token)
@@ -104,7 +137,7 @@ class _OfLoop:
 async def _renew(name: str, fetch: Fetch) -> None:
     try:
         await _renewed(name, fetch, "")
-    except (EndpointError, RuntimeError) as error:  # the old one serves until its end
+    except Exception as error:  # an outermost edge: the old one serves until its end
         log.warning("an access token is not renewed yet: %s", error)
 
 
@@ -138,6 +171,9 @@ class _Store:
         if left_s > 0:
             sealed = cipher().encrypt(json.dumps(asdict(token)).encode())
             await self._tried(self._redis.set(key, sealed, ex=left_s))
+
+    async def delete(self, key: str) -> None:
+        await self._tried(self._redis.delete(key))
 
     async def close(self) -> None:
         await self._redis.aclose()
