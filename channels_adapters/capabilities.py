@@ -66,3 +66,8 @@ class Capabilities:
     together_max_bytes: int = 0
     can_send: bool = True
     daily_calls: int | None = None  # messages a day that the platform takes from one account
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether what follows an act of the person is counted."""
+        return any(rule.quota is not None for rule in self.windows.values())

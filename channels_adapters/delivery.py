@@ -8,10 +8,12 @@ a refresh of the token, another attempt after a pause, or the agent is told why 
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from channels_adapters import alerts, http, line, parts, pulse, registry, tokens
@@ -44,6 +46,7 @@ class Job:
     parts: tuple[parts.Part, ...]
     route: ReplyRoute | None
     window: ReplyWindow | None
+    reserved: int  # messages of it that are set aside
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ def deliver(inbox: Inbox, *, now: datetime) -> int:
         return 0
     sent = 0
     while claimed := _claim(inbox, is_held := alerts.is_held(inbox)):
-        jobs = [job for one in claimed if (job := prepare(one, now=timezone.now()))]
+        jobs = prepare(inbox, claimed, now=timezone.now())
         outcomes = http.run(_send_all(jobs)) if jobs else []
         for job, outcome in zip(jobs, outcomes, strict=True):
-            record(job, outcome, now=timezone.now())
+            _record_apart(job, outcome)
         if is_held and any(outcome.stopped is None for outcome in outcomes):
             alerts.token_works(inbox, now=timezone.now())
         sent += len(claimed)
@@ -80,31 +83,55 @@ def _claim(inbox: Inbox, is_held: bool) -> list[Delivery]:
 # Before ---------------------------------------------------------------------------------------
 
 
-def prepare(delivery: Delivery, *, now: datetime) -> Job | None:
-    """All that is needed to send it; None, and it is recorded, where it may not be sent."""
-    message = delivery.message
-    adapter = registry.adapter_for(delivery.inbox)
-    if not delivery.inbox.enabled or not adapter.capabilities.can_send:
-        _fail(delivery, [message], Result(Action.PERMANENT, code="channel_off"), now)
+def prepare(inbox: Inbox, claimed: Sequence[Delivery], *, now: datetime) -> list[Job]:
+    """All that is needed to send them; those that may not be sent are recorded as such."""
+    adapter = registry.adapter_for(inbox)
+    files: defaultdict[int, list[Attachment]] = defaultdict(list)
+    of_claimed = Attachment.objects.filter(message__in=[one.message_id for one in claimed])
+    for attachment in of_claimed.order_by("position"):
+        files[attachment.message_id or 0].append(attachment)
+    routes = ReplyRoute.objects.in_bulk([one.identity_id for one in claimed])
+    jobs = []
+    for one in claimed:
+        scene = (adapter, files[one.message_id], routes.get(one.identity_id))
+        if job := _prepared(one, *scene, now=now):
+            jobs.append(job)
+    return jobs
+
+
+def _prepared(
+    delivery: Delivery,
+    adapter: HttpAdapter,
+    files: Sequence[Attachment],
+    route: ReplyRoute | None,
+    *,
+    now: datetime,
+) -> Job | None:
+    table = adapter.capabilities
+    if not delivery.inbox.enabled or not table.can_send:
+        _fail(delivery, [delivery.message], Result(Action.PERMANENT, code="channel_off"), now)
         return None
-    by_machine = line.is_by_machine(message)
-    window = None
-    if adapter.capabilities.windows:
-        window = windows.reserve(delivery.identity, now=now, keep=FOR_PEOPLE if by_machine else 0)
+    by_machine = line.is_by_machine(delivery.message)
+    carried = line.take_along(delivery) if by_machine and table.has_quota else []
+    pieces = parts.parts_of(delivery.message, files, table, carried=carried)
+    window, left = None, max(1, len(pieces) - delivery.parts_done)
+    if table.windows:
+        keep = FOR_PEOPLE if by_machine else 0
+        window = windows.reserve(delivery.identity, now=now, count=left, keep=keep)
         if window is None:
             code = "quota_kept" if by_machine else "window_closed"
-            _fail(delivery, [message], Result(Action.WINDOW_CLOSED, code=code), now)
+            closed = Result(Action.WINDOW_CLOSED, code=code)
+            _fail(delivery, [delivery.message, *carried], closed, now)
             return None
-    carried = line.take_along(delivery) if by_machine and window and window.quota else []
-    attachments = list(Attachment.objects.filter(message=message).order_by("position"))
     return Job(
         delivery=delivery,
-        message=message,
+        message=delivery.message,
         carried=tuple(carried),
         adapter=adapter,
-        parts=tuple(parts.parts_of(message, attachments, adapter.capabilities, carried=carried)),
-        route=ReplyRoute.objects.filter(identity=delivery.identity_id).first(),
+        parts=tuple(pieces),
+        route=route,
         window=window,
+        reserved=left if window else 0,
     )
 
 
@@ -244,6 +271,18 @@ def _of_silence(adapter: HttpAdapter, silence: http.NoAnswer) -> Result:
 # After ----------------------------------------------------------------------------------------
 
 
+def _record_apart(job: Job, outcome: Outcome) -> None:
+    """One that cannot be recorded must not make the others doubtful: they have been sent."""
+    try:
+        with transaction.atomic():
+            record(job, outcome, now=timezone.now())
+    except OperationalError:  # the database, not the delivery
+        raise
+    except Exception:  # an outermost edge, as in `_send`
+        log.exception("what became of message %s cannot be recorded", job.message.pk)
+        give_up_on(job.delivery, now=timezone.now())
+
+
 def record(job: Job, outcome: Outcome, *, now: datetime) -> None:
     """What became of it: sent, to be tried again, or for a person to decide."""
     delivery, everyone = job.delivery, [job.message, *job.carried]
@@ -284,10 +323,9 @@ def _pause_s(delivery: Delivery, result: Result) -> float:
 def _settle_window(job: Job, outcome: Outcome, now: datetime) -> None:
     if job.window is None:
         return
-    unsent = outcome.done == job.delivery.parts_done and (
-        outcome.stopped is None or outcome.stopped.action != Action.UNKNOWN
-    )
-    (windows.release if unsent else windows.confirm)(job.window)
+    maybe = outcome.stopped is not None and outcome.stopped.action == Action.UNKNOWN
+    used = outcome.done - job.delivery.parts_done + maybe
+    windows.settle(job.window, reserved=job.reserved, used=used)
     if outcome.stopped and outcome.stopped.action == Action.WINDOW_CLOSED:
         windows.close(job.delivery.identity, now=now)
 

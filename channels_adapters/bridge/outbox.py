@@ -27,7 +27,7 @@ def fetch(inbox: Inbox, *, limit: int) -> list[dict[str, Any]]:
     """The next answers, at most one message a person: the next one comes after its receipt."""
     line.enter_pending()
     claimed = line.claim(inbox, now=timezone.now(), limit=limit)
-    jobs = [job for one in claimed if (job := delivery.prepare(one, now=timezone.now()))]
+    jobs = delivery.prepare(inbox, claimed, now=timezone.now())
     return [item(outbound) for job in jobs for outbound in delivery.outbounds(job)]
 
 

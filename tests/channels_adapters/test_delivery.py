@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_adapters import delivery, line
 from channels_adapters.models import Delivery
 from tests.fakes.fake_platform import FakePlatform
-from tests.fakes.server import html, respond
+from tests.fakes.server import as_json, html, respond
 from tickets import access_tokens
 from tickets.envelopes import BOT, SYSTEM, Author
 from tickets.errors import NotFailed, WindowClosed
@@ -292,6 +293,65 @@ def test_a_window_that_closed_after_the_reply_was_written_fails_it(inbox_of, wri
 
     assert status_of(late) == ("failed", "window_closed")
     assert platform.sent == []
+
+
+def test_each_part_is_one_of_the_quota_and_too_many_are_not_begun(inbox_of, written, platform):
+    inbox = inbox_of("fake_windowed")
+    conversation = written(inbox)
+    identity = conversation.reply_identity
+    long = reply(conversation, "好的，已经发出。" * 60)  # three parts
+    send(inbox)
+    assert len(platform.sent) == 3
+    assert status_of(long) == ("sent", "")
+    assert windows.state(identity, now=timezone.now()).remaining == 2
+
+    too_long = reply(conversation, "好的，已经发出。" * 60)
+    send(inbox)
+
+    assert status_of(too_long) == ("failed", "window_closed")
+    assert len(platform.sent) == 3
+    assert windows.state(identity, now=timezone.now()).remaining == 2
+
+
+def test_of_parts_that_were_set_aside_only_those_that_went_are_counted(inbox_of, written, platform):
+    inbox = inbox_of("fake_windowed")
+    conversation = written(inbox)
+    reply(conversation, "好的，已经发出。" * 60)
+    platform.will(platform.take(), platform.refuse("retry"), platform.take())
+    send(inbox)
+    window = ReplyWindow.objects.get()
+    assert (window.used, window.reserved) == (1, 0)
+
+    send(inbox, again=True)
+
+    window.refresh_from_db()
+    assert (window.used, window.reserved) == (3, 0)
+
+
+def test_one_that_cannot_be_recorded_makes_no_other_doubtful(inbox_of, written, platform):
+    inbox = inbox_of()
+    people = [written(inbox, sender=f"u{n}", source_id=f"in-{n}") for n in range(3)]
+    said = [reply(conversation, "在的") for conversation in people]
+    platform.will(as_json({"id": "the same"}))  # a platform that breaks its promise
+    send(inbox)
+
+    assert sorted(status_of(message) for message in said) == [
+        ("failed", "unknown"),
+        ("failed", "unknown"),
+        ("sent", ""),
+    ]
+
+
+def test_what_is_read_for_a_round_does_not_grow_with_it(inbox_of, written, platform):
+    inbox = inbox_of()
+    for n in range(6):
+        reply(written(inbox, sender=f"u{n}", source_id=f"in-{n}"), "在的")
+    line.enter_pending()
+    for limit in (1, 5):
+        claimed = line.claim(inbox, now=timezone.now(), limit=limit)
+        with CaptureQueriesContext(connection) as queries:
+            assert len(delivery.prepare(inbox, claimed, now=timezone.now())) == limit
+        assert len(queries) == 2
 
 
 def test_the_machines_bubbles_that_wait_together_go_as_one(inbox_of, written, platform):

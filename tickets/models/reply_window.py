@@ -1,10 +1,7 @@
 """What a platform still allows us to say to somebody, and where an answer goes there."""
 
-from datetime import datetime
-from typing import Self
-
 from django.db import models
-from django.db.models import F, Q, UniqueConstraint
+from django.db.models import UniqueConstraint
 from django.utils.translation import gettext_lazy as _
 
 from tickets.fields import EncryptedJSONField
@@ -30,14 +27,6 @@ class ReplyRoute(models.Model):
         return f"{self.identity_id}"
 
 
-class ReplyWindowQuerySet(models.QuerySet["ReplyWindow"]):
-    def open_at(self, moment: datetime) -> Self:
-        """Those that still take a message, the one that closes first before the others."""
-        room = Q(quota=None) | Q(quota__gt=F("used") + F("reserved"))
-        still = Q(closes_at=None) | Q(closes_at__gt=moment)
-        return self.filter(room & still).order_by(F("closes_at").asc(nulls_last=True), "pk")
-
-
 class ReplyWindow(models.Model):
     """回复窗口: one for each kind of act that opens one; the ledger of NX-11.
 
@@ -54,8 +43,6 @@ class ReplyWindow(models.Model):
     quota = models.PositiveSmallIntegerField(_("条数"), null=True, blank=True)
     used = models.PositiveSmallIntegerField(_("已用"), default=0)
     reserved = models.PositiveSmallIntegerField(_("占用中"), default=0)
-
-    objects = ReplyWindowQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("回复窗口")

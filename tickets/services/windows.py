@@ -6,7 +6,7 @@ bot together cannot promise more than there is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.db.models import F, Value
@@ -86,28 +86,37 @@ def state_of(windows: Sequence[ReplyWindow], *, now: datetime) -> WindowState:
 
 
 @transaction.atomic
-def reserve(identity: ContactIdentity, *, now: datetime, keep: int = 0) -> ReplyWindow | None:
-    """Set one message aside; None where none is left, or only the `keep` last ones."""
+def reserve(
+    identity: ContactIdentity, *, now: datetime, count: int = 1, keep: int = 0
+) -> ReplyWindow | None:
+    """Set `count` messages aside; None where fewer are left beside the `keep` last ones."""
     windows = list(identity.windows.select_for_update().order_by("pk"))
     here = state_of(windows, now=now)
-    if not here.allowed or (here.remaining is not None and here.remaining <= keep):
+    if not here.allowed or (here.remaining is not None and here.remaining - keep < count):
         return None
-    chosen = identity.windows.open_at(now).first()
+    chosen = _first_to_close([w for w in windows if _has_room(w, count, now)])
     if chosen:
-        ReplyWindow.objects.filter(pk=chosen.pk).update(reserved=F("reserved") + 1)
+        ReplyWindow.objects.filter(pk=chosen.pk).update(reserved=F("reserved") + count)
     return chosen
 
 
-def confirm(window: ReplyWindow) -> None:
-    """What was set aside has gone out."""
+def _has_room(window: ReplyWindow, count: int, now: datetime) -> bool:
+    stands = window.closes_at is None or window.closes_at > now
+    room = window.quota is None or window.quota - window.used - window.reserved >= count
+    return stands and room
+
+
+def _first_to_close(windows: Sequence[ReplyWindow]) -> ReplyWindow | None:
+    """The short windows are spent before the long ones."""
+    ever = datetime.max.replace(tzinfo=UTC)
+    return min(windows, key=lambda w: (w.closes_at or ever, w.pk), default=None)
+
+
+def settle(window: ReplyWindow, *, reserved: int, used: int) -> None:
+    """Of the `reserved` messages that were set aside so many have gone out."""
     ReplyWindow.objects.filter(pk=window.pk).update(
-        reserved=Greatest(F("reserved"), Value(1)) - 1, used=F("used") + 1
+        reserved=Greatest(F("reserved"), Value(reserved)) - reserved, used=F("used") + used
     )
-
-
-def release(window: ReplyWindow) -> None:
-    """What was set aside did not go out."""
-    ReplyWindow.objects.filter(pk=window.pk).update(reserved=Greatest(F("reserved"), Value(1)) - 1)
 
 
 def close(identity: ContactIdentity, *, now: datetime) -> None:
