@@ -130,8 +130,6 @@ def _language_of(question: Question) -> AbstractContextManager[None]:
 
 def without_endpoints(question: Question, now: datetime, passages: Sequence[Passage] = ()) -> Reply:
     """What is said where no endpoint could be asked in time, though there may be some."""
-    if automatic := of_automatic(question):
-        return automatic
     if question.route.team:
         return to_team(question.route.team)
     if question.chain:

@@ -30,7 +30,6 @@ from channels_adapters.wire import (
 from tickets.envelopes import InboundMessage, Media, MessageType, ReplyTerms, Sender
 
 MIB = 1024 * 1024
-_MESSAGES = ("message", "edited_message", "channel_post", "edited_channel_post")
 _FILES = {
     "document": MessageType.FILE,
     "voice": MessageType.VOICE,
@@ -181,14 +180,18 @@ class Telegram(HttpAdapter):
         return HttpRequest("POST", self._method("getFile"), json=body, secret_url=True)
 
     def read_media(self, response: HttpResponse, token: str) -> Fetched | HttpRequest | Result:
+        """First its path, then the file: by where the answer came from, whatever a file holds."""
+        if response.url.startswith(f"{self.api}/file/"):
+            if response.status != 200:
+                return self.classify(response)
+            return Fetched(response.body, response.headers.get("content-type", ""))
         said = response.document
         path = (said.get("result") or {}).get("file_path") if said.get("ok") else None
-        if path:
-            url = f"{self.api}/file/bot{self.account.credential('bot_token')}/{path}"
-            return HttpRequest("GET", url, secret_url=True)
-        if response.status == 200 and "ok" not in said:
-            return Fetched(response.body, response.headers.get("content-type", ""))
-        return self.classify(response)
+        if not path:
+            return self.classify(response)
+        return HttpRequest(
+            "GET", f"{self.api}/file/bot{self.account.credential('bot_token')}/{path}"
+        )
 
 
 def _sent_id(message: Mapping[str, Any]) -> str:

@@ -145,10 +145,13 @@ class WhatsApp(HttpAdapter):
         return self._call("GET", media.key)
 
     def read_media(self, response: HttpResponse, token: str) -> Fetched | HttpRequest | Result:
-        """First where it lies, then, from there and with our token, the file."""
-        said = response.document
+        """First where it lies, then, from there and with our token, the file.
+
+        By where the answer came from: a file is never asked where to go next.
+        """
         if response.status != 200:
             return answers.of_send(response)
-        if said.get("messaging_product") or ("url" in said and "mime_type" in said):
-            return answers.link_of(said, self.api, self.hosts, self._call("GET", "").headers)
+        if answers.is_about_media(response, self.api):
+            headers = self._call("GET", "").headers
+            return answers.link_of(response.document, self.api, self.hosts, headers)
         return Fetched(response.body, response.headers.get("content-type", ""))

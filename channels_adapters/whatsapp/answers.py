@@ -30,6 +30,13 @@ def of_send(response: HttpResponse) -> Result:
     return Result(Action.PERMANENT, code=code, detail=detail)
 
 
+def is_about_media(response: HttpResponse, api: str) -> bool:
+    """Whether the Graph API says where a file lies: the path of its version and a number alone."""
+    there, base = urlsplit(response.url), urlsplit(api)
+    rest = there.path.removeprefix(base.path).strip("/")
+    return there.netloc == base.netloc and there.path.startswith(base.path) and "/" not in rest
+
+
 def link_of(
     said: Mapping[str, Any], api: str, hosts: Sequence[str], headers: Mapping[str, str]
 ) -> HttpRequest | Result:

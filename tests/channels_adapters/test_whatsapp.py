@@ -1,5 +1,6 @@
 """A phone number on WhatsApp, both ways, against a server that behaves like the Graph API."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -323,3 +324,14 @@ def test_a_batch_may_hold_two_people(inbox):
     post(notification(messages=[message("w1"), message("w2", sender="8613900139000")]))
 
     assert len({one.conversation_id for one in take_in()}) == 2
+
+
+def test_a_file_is_never_asked_where_to_go_next(asked, inbox, meta):
+    trap = {"messaging_product": "whatsapp", "url": f"{meta.origin}/me?method=delete"}
+    meta.files["MEDIA-9"] = json.dumps(trap).encode()
+    post(notification(messages=[message("wamid.2", "document", {"id": "MEDIA-9"})]))
+    sent = take_in()[-1]
+
+    assert fetching.fetch(sent, now=timezone.now()) == 1
+    assert json.loads(sent.attachments.get().file.read()) == trap
+    assert meta.asked("/me") == []

@@ -59,6 +59,16 @@ def test_one_unionid_is_one_person_with_one_thread(oa, kf):
     assert (link.evidence, link.verified, link.source) == ("unionid", True, "kf")
 
 
+def test_a_proof_that_comes_after_a_claim_joins_and_no_later_claim_undoes_it(oa, kf):
+    proven = writes(oa, "o-1", phone="13800138000", phone_verified=True)
+    assert writes(kf, "wm-1", phone="13800138000") != proven
+
+    assert writes(kf, "wm-1", "已验证", phone="13800138000", phone_verified=True) == proven
+    assert writes(kf, "wm-1", "又来", phone="13800138000") == proven
+    other = writes(factories.inbox("wecom"), "z", phone="13800138000", phone_verified=True)
+    assert other == proven
+
+
 def test_unionids_of_other_platforms_say_nothing(oa, kf):
     assert writes(oa, "o-1", union_id="wechat:u1") != writes(kf, "f-1", union_id="feishu:u1")
 
@@ -129,6 +139,15 @@ def test_a_scanned_token_brings_the_visitor_along(web_inbox, oa):
     assert arrived == visitor.contact
     assert Conversation.objects.live().get().messages.filter(kind="incoming").count() == 2
     assert IdentityLink.objects.get().evidence == "scan"
+
+
+def test_a_used_token_is_used_in_every_spelling(web_inbox, oa):
+    visitor = factories.identity(web_inbox)
+    token = continuing.token_for(visitor.contact, now=NOON)
+    writes(oa, "o-1", proof=token)
+
+    for number, spelled in enumerate([f"{token[:4]}!!!!{token[4:]}", f"{token}=", f" {token}"]):
+        assert writes(oa, f"o-{number + 2}", proof=spelled) != visitor.contact
 
 
 def test_a_token_is_one_persons(web_inbox, oa):

@@ -167,7 +167,11 @@ def link(
             "created_at": now,
         },
     )
-    if created and (verified or actor):
+    proven = verified and not made.verified
+    if proven:  # it was only suggested before
+        made.verified, made.detail, made.source = True, detail, source
+        made.save(update_fields=["verified", "detail", "source"])
+    if proven or (created and (verified or actor)):
         people = component([primary.pk, secondary.pk])
         if len(people) > MAX_COMPONENT:
             raise NotMergeable(f"one person would have more than {MAX_COMPONENT} contacts")

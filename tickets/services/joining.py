@@ -35,7 +35,8 @@ class _Key:
 def join(batch: Sequence[InboundMessage], *, now: datetime) -> None:
     """Before messages are taken in: whoever they prove their writers to be, is so from now on.
 
-    One statement more for a batch whose writers bring evidence, none for others.
+    Two statements more for a batch whose writers bring evidence that is known, none for one whose
+    bring none; a few for each writer who brings something new.
     """
     senders = {
         (m.inbox_id, m.sender.external_id): m.sender
@@ -55,17 +56,20 @@ def _fresh(
     senders: dict[tuple[int, str], Sender], identity_ids: dict[tuple[int, str], int]
 ) -> dict[int, Sender]:
     """Those who bring what is not known of them yet."""
-    known: set[tuple[int, str, str]] = {
-        (identity_id, kind, value)
-        for identity_id, kind, value in IdentityKey.objects.filter(
+    known = {
+        (identity_id, kind, value): verified
+        for identity_id, kind, value, verified in IdentityKey.objects.filter(
             identity__in=identity_ids.values()
-        ).values_list("identity", "kind", "value")
+        ).values_list("identity", "kind", "value", "verified")
     }
     return {
         identity_ids[address]: sender
         for address, sender in senders.items()
         if sender.proof
-        or any((identity_ids[address], key.kind, key.value) not in known for key in keys_of(sender))
+        or any(
+            known.get((identity_ids[address], key.kind, key.value), -1) < key.verified
+            for key in keys_of(sender)
+        )
     }
 
 
@@ -73,12 +77,15 @@ def _fresh(
 def note(identity: ContactIdentity, sender: Sender, *, now: datetime) -> None:
     """Keep what is known of an address, and join or suggest those who have the same."""
     for key in keys_of(sender):
-        kept, _ = IdentityKey.objects.update_or_create(
+        kept, _ = IdentityKey.objects.get_or_create(
             identity=identity,
             kind=key.kind,
             value=key.value,
             defaults={"verified": key.verified},
         )
+        if key.verified and not kept.verified:  # what was proven stays so
+            kept.verified = True
+            kept.save(update_fields=["verified"])
         _meet(kept, now)
         identity.refresh_from_db(fields=["contact"])
     if sender.proof:

@@ -19,7 +19,9 @@ def _move(message: Message, status: Message.Status, *, before: list[str], **valu
     with transaction.atomic():
         row = Message.objects.filter(pk=message.pk, status__in=before)
         fresh = row.select_for_update(of=("self",)).first()
-        meta = {**(fresh.meta or {})} if fresh else {}
+        if fresh is None:
+            return False
+        meta = {**(fresh.meta or {})}
         meta["times"] = {**meta.get("times", {}), status.value: timezone.now().isoformat()}
         moved = row.update(status=status, meta=meta, **values)
         if moved:
