@@ -60,8 +60,10 @@ class _Race(Generic[R]):
         decided = asyncio.create_task(self._decided.wait())
         over = asyncio.gather(*self.runs, return_exceptions=True)
         either: set[asyncio.Future[Any]] = {decided, over}
-        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        decided.cancel()
+        try:
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # also where the race is called off
+            decided.cancel()
 
     @property
     def is_open(self) -> bool:

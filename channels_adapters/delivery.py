@@ -20,7 +20,7 @@ from channels_adapters import alerts, http, line, parts, pulse, registry, tokens
 from channels_adapters.errors import NotConfigured, WindowClosed
 from channels_adapters.models import Delivery
 from channels_adapters.protocol import DirectAdapter, HttpAdapter, Outbound, OutboundMedia
-from channels_adapters.wire import Action, HttpRequest, Result
+from channels_adapters.wire import Action, HttpRequest, HttpResponse, Result
 from tickets import metrics
 from tickets.models import Attachment, Inbox, Message, ReplyRoute, ReplyWindow
 from tickets.payloads import user_name
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 TOGETHER = 32  # deliveries of one inbox on their way at once
 PAUSES_S = (1.0, 5.0, 25.0, 125.0)  # before the second attempt, the third …
+LONGEST_S = 24 * 3600.0  # that a platform may have us wait
 FOR_PEOPLE = 1  # messages of a quota that a machine leaves to the agent
 Status = Delivery.Status
 _DIED = Result(Action.UNKNOWN, code="unknown", detail="the worker died while it was sent")
@@ -109,7 +110,7 @@ def _prepared(
 ) -> Job | None:
     table = adapter.capabilities
     if not delivery.inbox.enabled or not table.can_send:
-        _fail(delivery, [delivery.message], Result(Action.PERMANENT, code="channel_off"), now)
+        _fail(delivery, _everyone(delivery), Result(Action.PERMANENT, code="channel_off"), now)
         return None
     by_machine = line.is_by_machine(delivery.message)
     carried = line.take_along(delivery) if by_machine and table.has_quota else []
@@ -145,7 +146,9 @@ async def _send_all(jobs: Sequence[Job]) -> list[Outcome]:
 async def _send(job: Job) -> Outcome:
     """Part after part, from where an earlier attempt ended. Never raises."""
     done, platform_id = job.delivery.parts_done, ""
-    for outbound in outbounds(job):
+    for number, outbound in enumerate(outbounds(job)):
+        if number:
+            await asyncio.sleep(job.adapter.capabilities.per_address_s)
         try:
             result = await send_part(job.adapter, outbound)
         except Exception as error:  # an outermost edge: an adapter's fault stops its own job only
@@ -167,7 +170,7 @@ def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
     route, user = job.route, job.message.author_user
     outbound = Outbound(
         to=job.delivery.identity.external_id,
-        key=key_of(job.message, index),
+        key=key_of(job.delivery, index),
         thread=route.thread if route else "",
         context=route.context if route else {},
         reply_to=route.platform_id if route else "",
@@ -180,9 +183,13 @@ def _outbound(job: Job, index: int, part: parts.Part) -> Outbound:
     return replace(outbound, text=part) if isinstance(part, str) else replace(outbound, media=part)
 
 
-def key_of(message: Message, index: int) -> str:
-    """The name of one part for ever, at most 32 characters: the platform's idempotency key."""
-    return f"k{message.pk}-{index}"
+def key_of(delivery: Delivery, index: int) -> str:
+    """The name of one part, at most 32 characters: the platform's idempotency key.
+
+    The same in every attempt; another where a person sends it again.
+    """
+    again = f"-{delivery.round}" if delivery.round else ""
+    return f"k{delivery.message_id}-{index}{again}"
 
 
 async def send_part(adapter: HttpAdapter, outbound: Outbound) -> Result:
@@ -202,7 +209,8 @@ async def _attempt(adapter: HttpAdapter, outbound: Outbound) -> Result:
         token = await tokens.current(adapter)
         if outbound.media:
             outbound = replace(outbound, media=await _uploaded(adapter, outbound.media, token))
-        result = adapter.classify(await http.call(adapter.build_send(outbound, token)))
+        response = await http.call(adapter.build_send(outbound, token))
+        result = _of_gateway(adapter, response, adapter.classify(response))
     except tokens.TokenRefused as refusal:
         return _of_token(refusal.result)
     except _UploadRefused as refusal:
@@ -262,6 +270,14 @@ def _of_token(result: Result) -> Result:
     return replace(result, action=Action.PERMANENT, token_refused=True)
 
 
+def _of_gateway(adapter: HttpAdapter, response: HttpResponse, result: Result) -> Result:
+    """A gateway's page in the place of an answer: the message may have passed it."""
+    page = response.status in (502, 504) and not response.document
+    if page and result.action == Action.RETRY and not adapter.capabilities.idempotent:
+        return replace(result, action=Action.UNKNOWN)
+    return result
+
+
 def _of_silence(adapter: HttpAdapter, silence: http.NoAnswer) -> Result:
     ambiguous = silence.may_have_arrived and not adapter.capabilities.idempotent
     action = Action.UNKNOWN if ambiguous else Action.RETRY
@@ -308,15 +324,19 @@ def record(job: Job, outcome: Outcome, *, now: datetime) -> None:
 
 def give_up_on(delivery: Delivery, *, now: datetime) -> None:
     """Its worker died on the way: nobody knows whether the platform took it."""
-    carried = [one.message for one in delivery.carries.select_related("message")]
-    _fail(delivery, [delivery.message, *carried], _DIED, now, Status.UNKNOWN)
+    _fail(delivery, _everyone(delivery), _DIED, now, Status.UNKNOWN)
+
+
+def _everyone(delivery: Delivery) -> list[Message]:
+    """Its message, and those whose texts it takes along."""
+    return [delivery.message, *(one.message for one in delivery.carries.select_related("message"))]
 
 
 def _pause_s(delivery: Delivery, result: Result) -> float:
     """As the platform asks, else as the ladder says; never all at the same moment."""
     least = PAUSES_S[min(delivery.attempts, len(PAUSES_S)) - 1]
     if result.retry_after_s is not None:
-        least = max(result.retry_after_s, 0.5)
+        least = min(max(result.retry_after_s, 0.5), LONGEST_S)
     return least * random.uniform(1.0, 1.25)  # noqa: S311  spreads load, guards nothing
 
 

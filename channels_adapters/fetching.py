@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from channels_adapters import http, registry, tokens, words
+from channels_adapters.errors import NotConfigured
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Action, Fetched, HttpRequest, Result
 from tickets.envelopes import Media, MessageType
@@ -68,6 +69,8 @@ async def _attempt(adapter: HttpAdapter, media: Media, message_id: str) -> Fetch
             step = adapter.read_media(response, token)
     except tokens.TokenRefused as refusal:
         return refusal.result
+    except NotConfigured as error:
+        return Result(Action.PERMANENT, code="not_configured", detail=str(error))
     except http.NoAnswer as silence:
         return Result(Action.RETRY, code="no_answer", detail=str(silence))
     if isinstance(step, Result):

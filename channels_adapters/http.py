@@ -18,6 +18,7 @@ T = TypeVar("T")
 CONNECT_S = 3.0
 READ_S = 10.0
 UPLOAD_S = 60.0
+WHOLE_S, WHOLE_UPLOAD_S = 30.0, 90.0  # of a call from its beginning to its end
 MAX_ANSWER = 1024 * 1024  # bytes
 MAX_FILE = 25 * 1024 * 1024
 
@@ -51,10 +52,14 @@ async def call(request: HttpRequest, *, max_bytes: int = MAX_ANSWER) -> HttpResp
     Redirects are not followed. JSON goes out as UTF-8: some platforms show an escape as it is.
     """
     clocks = httpx.Timeout(UPLOAD_S if request.upload else READ_S, connect=CONNECT_S)
+    whole_s = WHOLE_UPLOAD_S if request.upload else WHOLE_S
     try:
-        async with _client().stream(
-            request.method, request.url, timeout=clocks, **_body(request)
-        ) as response:
+        async with (
+            asyncio.timeout(whole_s),
+            _client().stream(
+                request.method, request.url, timeout=clocks, **_body(request)
+            ) as response,
+        ):
             return await _read(response, max_bytes)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise NoAnswer(f"no connection: {type(error).__name__}", may_have_arrived=False) from error
@@ -62,6 +67,8 @@ async def call(request: HttpRequest, *, max_bytes: int = MAX_ANSWER) -> HttpResp
         raise NoAnswer(str(error), may_have_arrived=False) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise NoAnswer("the address cannot be called", may_have_arrived=False) from error
+    except TimeoutError as error:  # a byte now and then re-arms the read's own clock for ever
+        raise NoAnswer(f"no answer in {whole_s:g} s", may_have_arrived=True) from error
     except httpx.HTTPError as error:
         raise NoAnswer(f"no answer: {type(error).__name__}", may_have_arrived=True) from error
 

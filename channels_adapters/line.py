@@ -20,8 +20,8 @@ Status = Delivery.Status
 
 _ENTER_SQL = """
     INSERT INTO channels_adapters_delivery (message_id, identity_id, inbox_id, status, attempts,
-           parts_done, next_at, code, detail, created_at)
-    SELECT m.id, m.identity_id, m.inbox_id, 'waiting', 0, 0, %s::timestamptz, '', '', now()
+           parts_done, round, next_at, code, detail, created_at)
+    SELECT m.id, m.identity_id, m.inbox_id, 'waiting', 0, 0, 0, %s::timestamptz, '', '', now()
       FROM tickets_message m
      WHERE m.status = 'pending' AND m.identity_id IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM channels_adapters_delivery d WHERE d.message_id = m.id)
@@ -144,8 +144,8 @@ def free_held(*, now: datetime) -> Sequence[Delivery]:
     held = Delivery.objects.filter(status=Status.SENDING, claimed_until__lt=now, carried_by=None)
     doubtful = []
     for delivery in held.select_related("inbox", "message"):
-        adapter = registry.adapter_class(delivery.inbox.type)
-        if not adapter.capabilities.idempotent:
+        adapter = registry.usable(delivery.inbox)
+        if adapter is None or not adapter.capabilities.idempotent:
             doubtful.append(delivery)
             continue
         Delivery.objects.filter(pk=delivery.pk, status=Status.SENDING).update(
@@ -156,7 +156,14 @@ def free_held(*, now: datetime) -> Sequence[Delivery]:
 
 def send_again(delivery: Delivery, *, now: datetime) -> bool:
     """A person's wish for one that failed or may have; False where it is neither any more."""
-    fresh = Delivery.objects.dead().filter(pk=delivery.pk)
-    if not fresh.update(status=Status.WAITING, next_at=now, attempts=0, done_at=None):
-        return False
-    return messages.mark_pending(delivery.message)
+    with transaction.atomic():
+        dead = Delivery.objects.dead().select_for_update(of=("self",))
+        fresh = dead.filter(pk=delivery.pk).first()
+        if fresh is None:
+            return False
+        if fresh.status == Status.SENT:  # taken, and refused afterwards: all of it goes again
+            fresh.parts_done = 0
+        fresh.status, fresh.next_at, fresh.done_at = Status.WAITING, now, None
+        fresh.attempts, fresh.round, fresh.carried_by = 0, fresh.round + 1, None
+        fresh.save()
+        return messages.mark_pending(delivery.message)

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.cache import cache
 
 from channels_adapters import http, registry, tokens
+from channels_adapters.errors import NotConfigured
 from channels_adapters.protocol import HttpAdapter
 from tickets.envelopes import Sender
 from tickets.models import ContactIdentity
@@ -36,7 +37,7 @@ async def _ask(adapter: HttpAdapter, address: str) -> Mapping[str, str]:
         token = await tokens.current(adapter)
         request = adapter.profile_request(address, token)
         return adapter.read_profile(await http.call(request)) if request else {}
-    except (tokens.TokenRefused, http.NoAnswer) as error:
+    except (tokens.TokenRefused, http.NoAnswer, NotConfigured) as error:
         log.warning("%s does not say who somebody is: %s", adapter.channel, error)
         return {}
 

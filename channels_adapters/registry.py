@@ -96,6 +96,15 @@ def adapter_for(inbox: Inbox) -> HttpAdapter:
     return adapter_class(inbox.type)(account_of(inbox))
 
 
+def usable(inbox: Inbox) -> HttpAdapter | None:
+    """The adapter of an inbox, None (and it is logged) where its package is gone or broken."""
+    try:
+        return adapter_for(inbox)
+    except Exception:  # an outermost edge: one inbox must not stop what is done for all
+        log.exception("the adapter of %s cannot be used", inbox.key)
+        return None
+
+
 def missing(adapter: HttpAdapter, names: tuple[str, ...]) -> list[str]:
     """Which of these credentials the account lacks, "a / b" where one of several would do."""
     return [

@@ -31,10 +31,8 @@ def receive_webhook(request: HttpRequest, inbox_key: str) -> HttpResponse:
     inbox = Inbox.objects.enabled().filter(key=inbox_key).first()
     if inbox is None or not registry.has_adapter(inbox.type):
         return HttpResponse("no such inbox", status=404, content_type="text/plain")
-    try:
-        adapter = registry.adapter_for(inbox)
-    except Exception:  # an outermost edge: a package may be broken; the platform comes again
-        log.exception("the adapter of %s cannot be used", inbox.key)
+    adapter = registry.usable(inbox)
+    if adapter is None:  # mended sooner or later: the platform comes again
         return HttpResponse("not now", status=503, content_type="text/plain")
     try:
         return _answer(_take(adapter, hook_of(request)))

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from django.utils import timezone
 
 from channels_adapters import alerts, http, pulse, registry, tokens
+from channels_adapters.errors import NotConfigured
 from channels_adapters.models import Alert, Delivery
 from channels_adapters.protocol import HttpAdapter
 from channels_adapters.wire import Action
@@ -48,8 +49,8 @@ def try_tokens(*, now: datetime) -> None:
 
 def try_token(inbox: Inbox, *, now: datetime) -> None:
     """Has the platform a token for us? While replies wait, they are the better question."""
-    adapter = registry.adapter_for(inbox)
-    if registry.missing(adapter, adapter.sending) or not _has_token(adapter):
+    adapter = registry.usable(inbox)
+    if adapter is None or registry.missing(adapter, adapter.sending) or not _has_token(adapter):
         return
     try:
         http.run(tokens.current(adapter))
@@ -63,7 +64,10 @@ def try_token(inbox: Inbox, *, now: datetime) -> None:
 
 
 def _has_token(adapter: HttpAdapter) -> bool:
-    return adapter.token_request() is not None
+    try:
+        return adapter.token_request() is not None
+    except NotConfigured:  # the health card says what is missing
+        return False
 
 
 def _watch_hook(inbox: Inbox, now: datetime) -> None:

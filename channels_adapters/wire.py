@@ -86,7 +86,7 @@ class Upload:
 class HttpRequest:
     """A call that is to be made. At most one of json, form and upload (with `form` beside it).
 
-    `secret_url` keeps the path out of logs too, where a platform wants its token there.
+    Some platforms want a token in the URL: no URL of a platform is ever logged.
     """
 
     method: str
@@ -96,7 +96,6 @@ class HttpRequest:
     form: Mapping[str, str] | None = None
     upload: Upload | None = None
     content: bytes | None = None
-    secret_url: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,6 @@ class Result:
     retry_after_s: float | None = None
     code: str = ""
     detail: str = ""
-    quota_used_up: bool = False  # of window_closed: the count, not the time
     token_refused: bool = False  # of permanent: our credentials, not this message
 
 

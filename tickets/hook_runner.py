@@ -46,7 +46,7 @@ class Serving:
         try:
             while not self.stop.is_set():
                 jobs = await self.run(hook_line.next_round, hook_id, claim, now=self.clock())
-                if not jobs:
+                if jobs is None:
                     break
                 await self._send(hook_id, claim, jobs)
         finally:

@@ -65,11 +65,14 @@ def _bucket(contact_id: int, size: int) -> int:
 
 
 def note(sessions: Mapping[int, Seen]) -> None:
-    """Contact id -> session: they are there for TTL_S more. One round trip for all of them."""
+    """Contact id -> session: they are there for TTL_S more.
+
+    Three round trips for all of them, and a few for each page that nobody was on before.
+    """
     if not sessions:
         return
     size, old = _sizes()
-    pages = _page_numbers({seen.page for seen in sessions.values() if seen.page})
+    pages = _page_numbers({_plain(seen.page) for seen in sessions.values() if seen.page})
     pipeline = _redis().pipeline(transaction=False)
     for contact_id, seen in sessions.items():
         end = int(seen.last_seen.timestamp()) + TTL_S
@@ -98,15 +101,20 @@ def _packed(seen: Seen, end: int, pages: Mapping[str, int]) -> bytes:
         end,
         int(seen.last_seen.timestamp()),
         seen.inbox_id,
-        pages.get(seen.page, 0),
+        pages.get(_plain(seen.page), 0),
         min(seen.cursor, 2**32 - 1),
         int(seen.focused),
     )
 
 
+def _plain(url: str) -> str:
+    """The page alone: behind ? and # stand campaigns, sessions and sometimes tokens."""
+    return url.partition("#")[0].partition("?")[0][:MAX_PAGE]
+
+
 def _page_numbers(urls: Iterable[str]) -> dict[str, int]:
     """A number for each page: of a shop's few pages each visitor's record names one."""
-    names = sorted({url[:MAX_PAGE] for url in urls})
+    names = sorted(urls)
     if not names:
         return {}
     found = dict(zip(names, _redis().hmget(_PAGES, names), strict=True))
@@ -114,13 +122,13 @@ def _page_numbers(urls: Iterable[str]) -> dict[str, int]:
     for url in names:
         if url not in numbers and (number := _new_page(url)):
             numbers[url] = number
-    return {url: numbers.get(url[:MAX_PAGE], 0) for url in urls}
+    return numbers
 
 
 def _new_page(url: str) -> int:
-    """Its number; 0, and it is not kept, where there are too many pages."""
+    """Its number. Where there are too many pages all are forgotten: the next beats name them."""
     if _redis().hlen(_PAGES) >= MAX_PAGES:
-        return 0
+        _redis().delete(_PAGES, _NAMES)
     number = int(_redis().incr(f"{_PREFIX}:last_page"))
     if _redis().hsetnx(_PAGES, url, number):
         _redis().hset(_NAMES, str(number), url)

@@ -19,7 +19,7 @@ from channels_adapters.protocol import Outbound
 from tickets.models import Attachment, Inbox, Message
 from tickets.services import messages
 
-_KEY = re.compile(r"k(\d{1,18})-(\d{1,4})")
+_KEY = re.compile(r"k(\d{1,18})-(\d{1,4})(?:-\d{1,5})?")
 Status = Delivery.Status
 
 

@@ -220,7 +220,6 @@ class DingTalk(HttpAdapter):
             "POST",
             f"{self.old_api}/media/upload?access_token={token}&type={kind}",
             upload=Upload("media", media.name, media.content, media.content_type),
-            secret_url=True,
         )
 
     def read_upload(self, response: HttpResponse) -> str | Result:
@@ -240,7 +239,7 @@ class DingTalk(HttpAdapter):
         """First where the file lies, as the API says; a file is never asked where to go next."""
         if response.url.startswith(f"{self.api}/v1.0/"):
             url = response.document.get("downloadUrl")
-            return HttpRequest("GET", str(url), secret_url=True) if url else api.classify(response)
+            return HttpRequest("GET", str(url)) if url else api.classify(response)
         if response.status == 200:
             return Fetched(response.body, response.headers.get("content-type", ""))
         return api.classify(response)
@@ -252,7 +251,7 @@ class DingTalk(HttpAdapter):
         if not token or address.startswith("$:"):
             return None
         url = f"{self.old_api}/topapi/v2/user/get?access_token={token}"
-        return HttpRequest("POST", url, json={"userid": address}, secret_url=True)
+        return HttpRequest("POST", url, json={"userid": address})
 
     def read_profile(self, response: HttpResponse) -> Mapping[str, str]:
         user = response.document.get("result") or {}

@@ -47,7 +47,7 @@ def request(
     if _is_open(outbound.context, now) and not _wants_api(account, outbound, token):
         url = session_url(account, outbound.context.get("session_webhook"))
         if url:
-            return HttpRequest("POST", url, json=_session_body(outbound), secret_url=True)
+            return HttpRequest("POST", url, json=_session_body(outbound))
     if not (token and has_other_way(account, outbound.context)):
         raise WindowClosed("the session has ended, and there is no other way to this person")
     return _robot_call(account, api, outbound, token)

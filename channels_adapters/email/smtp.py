@@ -91,4 +91,5 @@ def _judged(code: int, said: bytes | str) -> Result:
     detail = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     if 400 <= code < 500:
         return Result(Action.RETRY, retry_after_s=GREYLISTED_S, code=str(code), detail=detail)
-    return Result(Action.PERMANENT, code=str(code), detail=detail)
+    refused = code in (530, 534, 535)  # RFC 4954: our log-in, rather than this mail
+    return Result(Action.PERMANENT, code=str(code), detail=detail, token_refused=refused)

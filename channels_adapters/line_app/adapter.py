@@ -106,10 +106,11 @@ class Line(HttpAdapter):
             return Result(Action.OK, platform_id=f"sent:{platform_id}" if platform_id else "")
         code, detail = str(response.status), str(said.get("message") or "")
         if response.status == 429 and "monthly limit" in detail.lower():
-            return Result(Action.WINDOW_CLOSED, code=code, detail=detail, quota_used_up=True)
+            return Result(Action.WINDOW_CLOSED, code=code, detail=detail)
         if response.status == 429 or response.status >= 500:
             return Result(Action.RETRY, code=code, detail=detail)
-        return Result(Action.PERMANENT, code=code, detail=detail)
+        refused = response.status == 401
+        return Result(Action.PERMANENT, code=code, detail=detail, token_refused=refused)
 
     # Files and people ------------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from tickets.models import ContactIdentity, Inbox, Message
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def dead(self) -> Self:
-        """Those that a person may send again."""
-        return self.filter(status__in=[Delivery.Status.FAILED, Delivery.Status.UNKNOWN])
+        """Those that a person may send again; some failed after the platform had taken them."""
+        ended = Q(status__in=[Delivery.Status.FAILED, Delivery.Status.UNKNOWN])
+        late = Q(status=Delivery.Status.SENT, message__status=Message.Status.FAILED)
+        return self.filter(ended | late)
 
 
 class Delivery(models.Model):
@@ -22,6 +24,7 @@ class Delivery(models.Model):
     One at a time for an address, in the order of the log. `claimed_until` frees what a dead
     worker held. `parts_done` is how many of its parts the platform took: after a failure it goes
     on there. `carried_by` is the delivery that took this one's text along, to save quota.
+    `round` counts how often people sent it again: each has keys of its own.
     UNKNOWN: it left and no answer came, on a platform that would show a repetition twice; a
     person decides.
     """
@@ -47,6 +50,7 @@ class Delivery(models.Model):
     )
     attempts = models.PositiveSmallIntegerField(_("尝试次数"), default=0)
     parts_done = models.PositiveSmallIntegerField(_("已发部分"), default=0)
+    round = models.PositiveSmallIntegerField(_("重发次数"), default=0)
     next_at = models.DateTimeField(_("下次尝试"))
     claimed_until = models.DateTimeField(null=True, blank=True)
     carried_by = models.ForeignKey(

@@ -27,6 +27,7 @@ from tickets.envelopes import InboundMessage, Media, MessageType, ReplyTerms, Se
 
 MAX_AGE_S = 300
 _WORDS_OF_PEOPLE = {"", "file_share", "thread_broadcast", "me_message"}  # subtypes
+_DEAD_TOKEN = frozenset({"invalid_auth", "not_authed", "token_revoked", "account_inactive"})
 _LATER = {"ratelimited", "rate_limited", "service_unavailable", "internal_error", "fatal_error"}
 
 
@@ -112,9 +113,9 @@ class Slack(HttpAdapter):
         code = str(said.get("error") or response.status)
         if response.status == 429 or code in _LATER or response.status >= 500 or not said:
             wait = response.headers.get("retry-after", "")
-            return Result(Action.RETRY, retry_after_s=float(wait) if wait.isdigit() else None,
-                          code=code)  # fmt: skip
-        return Result(Action.PERMANENT, code=code)
+            wait_s = float(wait) if wait.isascii() and wait.isdigit() else None
+            return Result(Action.RETRY, retry_after_s=wait_s, code=code)
+        return Result(Action.PERMANENT, code=code, token_refused=code in _DEAD_TOKEN)
 
     # Files and people ------------------------------------------------------------------------
 

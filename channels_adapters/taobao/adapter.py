@@ -167,7 +167,6 @@ class Taobao(HttpAdapter):
             signing.signed_url(url, app_key, secret, body, timezone.now()),
             {"Content-Type": JSON},
             content=body,
-            secret_url=True,
         )
 
     def classify(self, response: HttpResponse) -> Result:

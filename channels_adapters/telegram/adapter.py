@@ -134,7 +134,7 @@ class Telegram(HttpAdapter):
         chat = outbound.thread or outbound.to
         if outbound.media is None:
             body = {"chat_id": chat, "text": outbound.text}
-            return HttpRequest("POST", self._method("sendMessage"), json=body, secret_url=True)
+            return HttpRequest("POST", self._method("sendMessage"), json=body)
         method, field = _METHODS[outbound.media.type]
         one = outbound.media
         return HttpRequest(
@@ -142,7 +142,6 @@ class Telegram(HttpAdapter):
             self._method(method),
             form={"chat_id": chat},
             upload=Upload(field, one.name, one.content, one.content_type),
-            secret_url=True,
         )
 
     def classify(self, response: HttpResponse) -> Result:
@@ -167,17 +166,17 @@ class Telegram(HttpAdapter):
         return Result(Action.PERMANENT, code=code, detail=detail, token_refused=refused)
 
     def check_request(self, token: str) -> HttpRequest | None:
-        return HttpRequest("GET", self._method("getMe"), secret_url=True)
+        return HttpRequest("GET", self._method("getMe"))
 
     def typing_request(self, to: str, thread: str, token: str) -> HttpRequest | None:
         body = {"chat_id": thread or to, "action": "typing"}
-        return HttpRequest("POST", self._method("sendChatAction"), json=body, secret_url=True)
+        return HttpRequest("POST", self._method("sendChatAction"), json=body)
 
     # Files -----------------------------------------------------------------------------------
 
     def media_request(self, media: Media, message_id: str, token: str) -> HttpRequest | None:
         body = {"file_id": media.key}
-        return HttpRequest("POST", self._method("getFile"), json=body, secret_url=True)
+        return HttpRequest("POST", self._method("getFile"), json=body)
 
     def read_media(self, response: HttpResponse, token: str) -> Fetched | HttpRequest | Result:
         """First its path, then the file: by where the answer came from, whatever a file holds."""

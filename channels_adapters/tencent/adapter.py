@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message as Headers
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
@@ -30,12 +30,11 @@ _LINK = re.compile(r"<(?=/?a\b)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Codes:
-    """errcode -> what to do; what is not named is permanent. `used_up`: the count, not the time."""
+    """errcode -> what to do; what is not named is permanent."""
 
     refresh: frozenset[int]
     retry: Mapping[int, float | None]  # seconds to wait, None: as we think fit
     window: frozenset[int] = frozenset()
-    used_up: frozenset[int] = field(default_factory=frozenset)
 
 
 class TencentAdapter(HttpAdapter):
@@ -94,8 +93,7 @@ class TencentAdapter(HttpAdapter):
             wait = self.codes.retry[code]
             return Result(Action.RETRY, retry_after_s=wait, code=name, detail=detail)
         if code in self.codes.window:
-            used_up = code in self.codes.used_up
-            return Result(Action.WINDOW_CLOSED, code=name, detail=detail, quota_used_up=used_up)
+            return Result(Action.WINDOW_CLOSED, code=name, detail=detail)
         return Result(Action.PERMANENT, code=name, detail=detail)
 
     def _refusal(self, response: HttpResponse) -> Result:

@@ -57,7 +57,6 @@ class WechatOA(TencentAdapter):
         refresh=frozenset({40001, 40014, 42001}),
         retry={-1: None, 45011: 60.0},
         window=frozenset({45015, 45047}),
-        used_up=frozenset({45047}),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         text_limit=TEXT_BYTES,

@@ -44,7 +44,6 @@ CODES = Codes(  # §3.7
     refresh=frozenset({40014, 42001, 41001}),
     retry={-1: None, 45009: 60.0, 45033: None},
     window=frozenset({95001, 95002}),
-    used_up=frozenset({95001}),
 )
 SIGNATURE = "MsgSignature"  # ours among the fields of a notice, which has no id
 

@@ -15,7 +15,7 @@ from tickets.services import conversations, messages, windows
 
 NOTICE = "kf_msg_or_event"
 STATE_CHANGED = "session_status_change"
-_OUR_KEY = re.compile(r"k(\d+)-\d+")
+_OUR_KEY = re.compile(r"k(\d+)-\d+(?:-\d+)?")
 
 
 def handle_notice(event: Event, *, inbox: Inbox, now: datetime) -> bool:

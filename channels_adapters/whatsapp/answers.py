@@ -8,6 +8,7 @@ from channels_adapters.wire import Action, HttpRequest, HttpResponse, Result
 
 PAIR_RATE_S = 6.0  # between two messages to one person
 _RETRY = {"130429", "4", "80007", "131000", "131016"}
+_DEAD_TOKEN = {"190", "10", "200"}  # an operator has to look
 _PAIR_RATE, _WINDOW = "131056", "131047"
 
 
@@ -27,7 +28,7 @@ def of_send(response: HttpResponse) -> Result:
         return Result(Action.RETRY, retry_after_s=PAIR_RATE_S, code=code, detail=detail)
     if code in _RETRY or response.status >= 500 or (not error and response.status == 429):
         return Result(Action.RETRY, code=code, detail=detail)
-    return Result(Action.PERMANENT, code=code, detail=detail)
+    return Result(Action.PERMANENT, code=code, detail=detail, token_refused=code in _DEAD_TOKEN)
 
 
 def is_about_media(response: HttpResponse, api: str) -> bool:

@@ -111,6 +111,18 @@ export class Attachments {
     return this.entries.some((entry) => !entry.payload && !entry.item.classList.contains("is-failed"));
   }
 
+  /** Files that are uploaded already, of a message that did not go. */
+  putBack(payloads) {
+    for (const payload of payloads) {
+      const entry = { file: { name: payload.name }, payload, task: { abort() {} } };
+      entry.item = this.itemFor(entry);
+      find("progress", entry.item).remove();
+      this.entries.push(entry);
+      this.list.append(entry.item);
+    }
+    this.changed();
+  }
+
   /** The payloads of what is uploaded; the list is empty afterwards. */
   take() {
     const payloads = this.entries.filter((entry) => entry.payload).map((entry) => entry.payload);

@@ -82,6 +82,13 @@ export class Composer {
     field.focus();
   }
 
+  /** A message that did not go, with its files, to be changed as what it was. */
+  putBack({ text, note, attachments }) {
+    this.setMode(note ? "note" : "reply");
+    this.files.putBack(attachments);
+    this.put(text);
+  }
+
   put(text) {
     this.field.value = this.field.value ? `${this.field.value}\n${text}` : text;
     this.onInput();

@@ -43,7 +43,7 @@ export class Pane {
       root, socket, me, conversation: data, messages: readJSON("messages-data", root),
       onNews: (what, detail) => this.news(what, detail),
     });
-    this.tail = new Tail({ root, socket, outbox, conversation: data, thread: this.thread, onEdit: (text) => this.composer.put(text) });
+    this.tail = new Tail({ root, socket, outbox, conversation: data, thread: this.thread, onEdit: (item) => this.composer.putBack(item) });
     this.composer = new Composer({
       root, socket, conversation: data, thread: this.thread,
       onSend: (written) => this.send(written), onDraft: () => this.list.markDrafts(), onResolve: () => this.act("resolve"),
@@ -94,11 +94,14 @@ export class Pane {
 
   /** Read the open conversation anew: whose it is, or who its contact is, has changed. */
   async reload() {
-    const { number } = this.conversation;
+    const number = this.conversation?.number;
+    if (!number) return;
+    const isStillOpen = () => this.conversation?.number === number;
     try {
-      this.draw(await fragment(`/console/fragments/c/${number}/`));
+      const html = await fragment(`/console/fragments/c/${number}/`);
+      if (isStillOpen()) this.draw(html);
     } catch (error) {
-      this.couldNotOpen(error, number);
+      if (isStillOpen()) this.couldNotOpen(error, number);
     }
   }
 

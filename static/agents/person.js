@@ -63,11 +63,12 @@ export class Person {
     try {
       const answer = await call("POST", `contacts/${this.contact.id}/${path}`, body);
       toast(done, this.undoOf(answer));
-      await then();
     } catch (error) {
       button.disabled = false;
       toast(t("failed_action", { reason: error.reason ?? error.message }));
+      return;
     }
+    await then();
   }
 
   /** A merge tells its link: the notice undoes it. */

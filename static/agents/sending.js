@@ -7,7 +7,7 @@ import { clock, has, t } from "./format.js";
 const TYPING_MS = 6000;
 
 export class Tail {
-  /** onEdit(text) puts the words of one that cannot go back where they can be changed. */
+  /** onEdit(item) puts one that cannot go back where it can be changed. */
   constructor({ root, outbox, socket, thread, conversation, onEdit }) {
     Object.assign(this, { root, outbox, socket, thread, conversation, onEdit });
     this.box = find("#outbox", root);
@@ -40,7 +40,7 @@ export class Tail {
     show(slot(element, "fault-actions"), true);
     slot(element, "fault-actions").replaceChildren(
       linkButton(t(item.state === "held" ? "send_anyway" : "retry"), () => this.outbox.retry(item.client_id)),
-      linkButton(t("edit_again"), () => { this.discard(item); this.onEdit(item.text); }),
+      linkButton(t("edit_again"), () => { this.onEdit(item); this.discard(item); }),
       linkButton(t("discard"), () => this.discard(item)),
     );
   }

@@ -145,10 +145,10 @@ def test_after_the_last_pause_it_is_given_up_and_a_person_may_send_it_again(
 ):
     inbox = inbox_of()
     message = reply(written(inbox), "一")
-    platform.will(html(502))
+    platform.will(html(503))
     for _ in range(len(delivery.PAUSES_S) + 1):
         send(inbox, again=True)
-    assert status_of(message) == ("failed", "502")
+    assert status_of(message) == ("failed", "503")
     assert Delivery.objects.get().status == "failed"
 
     platform.will(platform.take())
@@ -158,6 +158,33 @@ def test_after_the_last_pause_it_is_given_up_and_a_person_may_send_it_again(
 
     assert status_of(message) == ("sent", "")
     assert not line.send_again(Delivery.objects.get(), now=timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("channel", "status"), [("fake", "failed"), ("fake_idempotent", "pending")]
+)
+def test_a_gateways_page_may_hide_that_it_arrived(inbox_of, written, platform, channel, status):
+    inbox = inbox_of(channel)
+    message = reply(written(inbox), "一")
+    platform.will(html(502))
+    send(inbox)
+
+    assert status_of(message)[0] == status
+
+
+def test_what_was_refused_after_it_was_taken_goes_again_under_another_key(
+    inbox_of, written, platform
+):
+    inbox = inbox_of()
+    message = reply(written(inbox), "一")
+    send(inbox)
+    messages.mark_failed(Message.objects.get(pk=message.pk), code="131047", detail="late")
+
+    assert line.send_again(Delivery.objects.get(), now=timezone.now())
+    send(inbox)
+
+    assert [one["key"] for one in platform.sent] == [f"k{message.pk}-0", f"k{message.pk}-0-1"]
+    assert status_of(message)[0] == "sent"
 
 
 def test_what_the_platform_refuses_for_good_is_told_with_its_words(inbox_of, written, platform):

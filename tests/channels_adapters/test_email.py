@@ -456,8 +456,9 @@ def test_a_wrong_password_is_told_and_tried_less_often(inbox, arrive, imap, rela
     mailbox = Mailbox.objects.get()
     assert mailbox.error.startswith("login")
     assert mailbox.next_at > timezone.now()
-    assert fresh(answer).provider_code == "535"
-    assert "wrong-one" not in caplog.text + mailbox.error + fresh(answer).provider_detail
+    held = Delivery.objects.get(message=answer)
+    assert (held.status, held.code, fresh(answer).status) == ("waiting", "535", "pending")
+    assert "wrong-one" not in caplog.text + mailbox.error + held.detail
 
 
 def test_a_private_server_that_nobody_allowed_is_not_connected_to(inbox, arrive, settings):

@@ -158,7 +158,7 @@ def test_a_token_that_was_called_back_holds_what_waits(inbox, telegram):
 def test_a_gateway_that_is_away_is_asked_again(inbox, telegram):
     post(update(1, text="a"))
     (asked,) = take_in()
-    telegram.will(html(502))
+    telegram.will(html(503))
     answer = reply(asked, "答")
 
     deliver(inbox)

@@ -169,6 +169,16 @@ def test_a_failure_says_why(asked, inbox):
     )
 
 
+def test_a_token_that_ended_holds_what_waits(asked, inbox, meta):
+    meta.will(fails(401, 190, "expired"))
+    answer = reply(asked, "答")
+
+    deliver(inbox)
+
+    held = Delivery.objects.get(message=answer)
+    assert (held.status, held.code, fresh(answer).status) == ("waiting", "190", "pending")
+
+
 def test_after_a_day_nothing_is_sent(asked, inbox, meta):
     answer = reply(asked, "您好")
     ReplyWindow.objects.update(closes_at=timezone.now())
@@ -191,7 +201,6 @@ def test_where_the_platform_says_that_it_is_over_it_is(asked, inbox, meta):
 @pytest.mark.parametrize(
     ("behaviour", "code"),
     [
-        (fails(401, 190, "expired"), "190"),
         (fails(400, 131026, "undeliverable"), "131026"),
         (hang_up(), "unknown"),
     ],

@@ -357,7 +357,7 @@ def test_a_hook_is_served_by_one_until_its_claim_ends(server, hook, contact, clo
 
     assert len(server.requests) == 1
     assert late is False
-    assert hook_line.next_round(hook_id, claim, now=clock.now) == []
+    assert hook_line.next_round(hook_id, claim, now=clock.now) is None
     assert states(hook) == [("delivered", 1)]
 
 

@@ -1,6 +1,7 @@
 """Who is there now: small hashes chosen by jump consistent hash."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -66,8 +67,9 @@ def test_each_bucket_gets_its_share():
 
 
 def test_what_was_noted_is_read_again():
-    seen = there(page="https://shop.example/手机?id=1", cursor=12, focused=False)
-    online.note({5: seen, 6: there()})
+    seen = there(page="https://shop.example/手机", cursor=12, focused=False)
+    noted = replace(seen, page="https://shop.example/手机?token=geheim#top")
+    online.note({5: noted, 6: there()})
 
     assert online.of([5, 6, 7], now=NOON) == {5: seen, 6: there()}
     assert online.count(now=NOON) == 2
@@ -130,6 +132,15 @@ def test_another_number_of_hashes_loses_nobody_before_while_and_after_they_move(
     assert online.count(now=NOON) == 400
     assert moved < 400 * (1 - min(size, 16) / max(size, 16)) * 1.3
     assert online.reshard() == 0
+
+
+def test_too_many_pages_are_forgotten_and_named_anew(empty, monkeypatch):
+    monkeypatch.setattr(online, "MAX_PAGES", 3)
+    online.note({n: there(page=f"https://shop.example/{n}") for n in range(4)})
+    online.note({3: there(page="https://shop.example/3")})
+
+    assert online.of([3], now=NOON)[3].page == "https://shop.example/3"
+    assert empty.hlen("kefu:online:pages") <= 3
 
 
 def test_a_hash_stays_in_one_piece_of_memory(empty, settings):

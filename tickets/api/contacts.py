@@ -179,7 +179,9 @@ class ContactViews(ApiViewSet):
     def undo(self, request: Request, id: str, link: str) -> Response:
         contact = self.get_contact(id)
         people = contacts.component([contact.pk])
-        links = IdentityLink.objects.filter(Q(primary__in=people) | Q(secondary__in=people))
+        joined = Q(verified=True) | Q(actor__isnull=False)  # what is only suggested is declined
+        touching = Q(primary__in=people) | Q(secondary__in=people)
+        links = IdentityLink.objects.filter(joined & touching)
         contacts.unlink(lookups.visible(links, link), actor=self.actor, now=self.now)
         return Response(contact_payload(Contact.objects.get(pk=contact.pk)))
 

@@ -85,30 +85,36 @@ def release(hook_id: int, claim: UUID) -> None:
 
 
 @transaction.atomic
-def next_round(hook_id: int, claim: UUID, *, now: datetime) -> list[Job]:
+def next_round(hook_id: int, claim: UUID, *, now: datetime) -> list[Job] | None:
     """What goes out next: some of the line, and one that comes again by itself.
 
-    Empty where there is nothing to do now, or the hook was disabled, or another has the claim.
+    None where there is nothing to do now, or the hook was disabled, or another has the claim;
+    empty where it read of nothing that the hook wants: there may be more behind it.
     """
     hook = Webhook.objects.enabled().select_for_update().filter(pk=hook_id, claim=claim).first()
     if hook is None:
-        return []
+        return None
     hook.claimed_until = now + CLAIM
     hook.save(update_fields=["claimed_until"])
     found = list(hook.deliveries.due_aside(now)[:1])
+    has_read = False
     if hook.held_until is None or hook.held_until <= now:
-        found += list(hook.deliveries.in_line()[:ROUND]) or _read_feed(hook, now=now)
-    return _jobs(hook, found)
+        in_line = list(hook.deliveries.in_line()[:ROUND])
+        if not in_line:
+            has_read = _read_feed(hook, now=now)
+            in_line = list(hook.deliveries.in_line()[:ROUND]) if has_read else []
+        found += in_line
+    return _jobs(hook, found) if found or has_read else None
 
 
-def _read_feed(hook: Webhook, *, now: datetime) -> list[WebhookDelivery]:
-    """Turn what has happened since into deliveries, as far as this hook wants it.
+def _read_feed(hook: Webhook, *, now: datetime) -> bool:
+    """Turn what has happened since into deliveries, as far as this hook wants it; whether it did.
 
     Some at a time: a transaction that takes long would hold back the feed for all.
     """
     rows = list(FeedEvent.objects.visible().after(hook.cursor).in_order()[:READ])
     if not rows:
-        return []
+        return False
     deliveries = [
         WebhookDelivery(
             webhook=hook,
@@ -125,7 +131,7 @@ def _read_feed(hook: Webhook, *, now: datetime) -> list[WebhookDelivery]:
     WebhookDelivery.objects.bulk_create(deliveries, ignore_conflicts=True)
     hook.cursor = rows[-1].position
     hook.save(update_fields=["cursor_xid", "cursor_id"])
-    return list(hook.deliveries.in_line()[:ROUND])
+    return True
 
 
 def _jobs(hook: Webhook, deliveries: Sequence[WebhookDelivery]) -> list[Job]:

@@ -1,6 +1,5 @@
 """The log of one conversation: its lock, its next number, its lines. Used by the other services."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -89,13 +88,3 @@ LOG_FIELDS = ("last_seq", "last_public_seq", "last_message_at", "updated_at")
 def save(conversation: Conversation, *fields: str) -> None:
     """Store the named columns and the log's own."""
     conversation.save(update_fields=[*LOG_FIELDS, *fields])
-
-
-def skipped_before(messages: Sequence[Message], message: Message) -> list[int]:
-    """The numbers of notes right before a message, in a list of its log."""
-    seqs = {m.seq for m in messages if m.kind == Message.Kind.NOTE}
-    result, seq = [], message.seq - 1
-    while seq in seqs:
-        result.append(seq)
-        seq -= 1
-    return result[::-1]
