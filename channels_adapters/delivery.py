@@ -38,7 +38,7 @@ _DIED = Result(Action.UNKNOWN, code="unknown", detail="the worker died while it 
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed delivery with all that sending it takes; no row is read while it is sent."""
+    """A claimed delivery with all that sending it takes; only files are read while it is sent."""
 
     delivery: Delivery
     message: Message

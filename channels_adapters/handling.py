@@ -87,7 +87,7 @@ def _opened(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> 
     rule = adapter.capabilities.windows.get(str(event.data.get("action")))
     if rule is None:
         return
-    identity = contacts.identify(inbox, Sender(event.address, verified=True), now=now)
+    identity = contacts.identify(inbox, Sender(event.address, verified=event.verified), now=now)
     terms: ReplyTerms = rule.terms(str(event.data["action"]), now)
     windows.open_many({identity.pk: terms}, now=now)
 
@@ -100,7 +100,7 @@ def _message(inbox: Inbox, data: Mapping[str, Any]) -> Message | None:
 def _started(adapter: HttpAdapter, inbox: Inbox, event: Event, now: datetime) -> None:
     """Somebody came in without a word, maybe with a token of ours from another channel."""
     said = {name: str(event.data.get(name) or "") for name in ("name", "proof", "union_id")}
-    sender = replace(Sender(event.address, verified=True), **said)  # type: ignore[arg-type]
+    sender = replace(Sender(event.address, verified=event.verified), **said)  # type: ignore[arg-type]
     identity = contacts.identify(inbox, sender, now=now)
     joining.note(identity, sender, now=now)
     _opened(adapter, inbox, event, now)

@@ -1,6 +1,6 @@
 """The door for channels: what an adapter is, ours or a stranger's.
 
-An adapter translates; it neither stores nor sends. All but `handle` is a pure function of its
+An adapter translates; it neither stores nor sends. Nearly all is a pure function of its
 arguments and the account, so a test needs no network: a request becomes a payload (`verify`), a
 payload becomes messages and events in our words (`parse`), a message becomes a call
 (`build_send`), a platform's answer becomes a result (`classify`).
@@ -61,6 +61,7 @@ class Event:
     source_id: str
     address: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool = True  # the platform, rather than anybody who knows our URL, says who it was
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Outbound:
 
 @runtime_checkable
 class ChannelAdapter(Protocol):
-    """One channel. Made for one account; kept until the account changes."""
+    """One channel, made for one account."""
 
     channel: ClassVar[str]
     capabilities: ClassVar[Capabilities]

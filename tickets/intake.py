@@ -219,7 +219,7 @@ def _open(batch: Sequence[Envelope], now: datetime) -> None:
     with tracing.following(batch[0].trace or tracing.current()):
         joining.join(inbound, now=now)
         results = conversations.receive(inbound, now=now)
-    _open_windows(inbound, results, now)
+    _open_windows(batch, inbound, results, now)
     for envelope, received in zip(batch, results, strict=True):
         envelope.status = Envelope.Status.FAILED if received.error else Envelope.Status.DONE
         envelope.error = received.error
@@ -267,12 +267,19 @@ def retry(envelope: Envelope) -> bool:
 
 
 def _open_windows(
-    batch: Sequence[InboundMessage], results: Sequence[Received], now: datetime
+    envelopes: Sequence[Envelope],
+    batch: Sequence[InboundMessage],
+    results: Sequence[Received],
+    now: datetime,
 ) -> None:
     fresh = {
         received.identity_id: message
-        for message, received in zip(batch, results, strict=True)
-        if message.terms and not received.duplicate and not received.error
+        for envelope, message, received in zip(envelopes, batch, results, strict=True)
+        if message.terms
+        and not received.duplicate
+        and not received.error
+        # One that is replayed says nothing newer than what came since.
+        and not (envelope.attempts and windows.is_newer(received.identity_id, envelope.created_at))
     }
     windows.open_many(
         {identity_id: m.terms for identity_id, m in fresh.items() if m.terms},

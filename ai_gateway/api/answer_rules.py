@@ -24,7 +24,7 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import NEWEST_FIRST
 from tickets.api.shapes import page_of
-from tickets.models import BusinessHours, Inbox
+from tickets.models import BusinessHours
 from tickets.payloads import iso
 
 FIELDS = ("keywords", "regex", "questions", "answer", "buttons", "handoff")
@@ -123,7 +123,7 @@ class AnswerRuleViews(ApiViewSet):
 def _store(rule: AnswerRule, wanted: dict[str, Any]) -> dict[str, Any]:
     if "inbox" in wanted:
         key = wanted["inbox"]
-        wanted["inbox"] = lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None
+        wanted["inbox"] = lookups.inbox(key)
     if "hours" in wanted:
         name = wanted["hours"]
         hours = BusinessHours.objects.all()

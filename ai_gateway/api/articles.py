@@ -26,7 +26,6 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import NEWEST_FIRST
 from tickets.api.shapes import page_of
-from tickets.models import Inbox
 from tickets.payloads import iso
 
 FIELDS = ("title", "category", "labels", "language", "source_name", "source_url", "enabled")
@@ -130,7 +129,7 @@ def _find(rows: QuerySet[Article], number: str) -> Article:
 def _store(article: Article, wanted: dict[str, Any]) -> dict[str, Any]:
     if "inbox" in wanted:
         key = wanted["inbox"]
-        wanted["inbox"] = lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None
+        wanted["inbox"] = lookups.inbox(key)
     for name, value in wanted.items():
         setattr(article, name, value)
     articles.save(article)

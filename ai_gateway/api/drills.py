@@ -18,7 +18,6 @@ from tickets.api.base import ApiViewSet
 from tickets.api.fields import IdField, PageFilters, StrictNumberField, StrictSerializer
 from tickets.api.paging import Pager
 from tickets.api.shapes import Anything, page_of
-from tickets.models import Inbox
 from tickets.payloads import iso
 
 NEWEST_STARTED = Pager[Drill](order=("started_at", "pk"))
@@ -87,7 +86,7 @@ class DrillViews(ApiViewSet):
             minutes=wanted.get("minutes", 5),
             delay_s=wanted.get("delay_s", 3.0),
             share=wanted.get("share", 1.0),
-            inbox=lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None,
+            inbox=lookups.inbox(key),
             by=self._person(),
             now=self.now,
         )

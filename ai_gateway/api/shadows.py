@@ -27,7 +27,6 @@ from tickets.api.fields import (
 )
 from tickets.api.paging import Pager
 from tickets.api.shapes import page_of
-from tickets.models import Inbox
 from tickets.payloads import iso
 
 FIELDS = ("name", "live_endpoint", "candidate", "share", "daily_calls", "enabled")
@@ -145,7 +144,7 @@ class ShadowViews(ApiViewSet):
 def _store(shadow: Shadow, wanted: dict[str, Any]) -> dict[str, Any]:
     if "inbox" in wanted:
         key = wanted["inbox"]
-        wanted["inbox"] = lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None
+        wanted["inbox"] = lookups.inbox(key)
     for name in ("live_endpoint", "candidate"):
         require_endpoints(name, wanted.get(name) or (), rules=False)
     return shadow_row(configuring.store(shadow, **wanted))

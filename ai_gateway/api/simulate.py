@@ -13,7 +13,6 @@ from ai_gateway.models import RoutingRule
 from tickets.api import lookups
 from tickets.api.base import ApiView
 from tickets.api.fields import IdField, MomentField, ObjectField, StrictSerializer, TextField
-from tickets.models import Inbox
 
 
 def _draft(**options: Any) -> serializers.ListField:
@@ -68,7 +67,7 @@ class SimulateView(ApiView):
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         wanted = self.body(SimulateBody)
         key = wanted.get("inbox")
-        inbox = lookups.named(Inbox.objects.all(), "inbox", key=key) if key else None
+        inbox = lookups.inbox(key)
         now = simulation.of_text(wanted["text"], inbox, self.now)
         if "draft" not in wanted:
             return Response(now.row())

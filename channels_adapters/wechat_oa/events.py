@@ -25,12 +25,13 @@ def of(fields: Mapping[str, str], *, is_proven: bool) -> Event:
     source_id, address = messages.occurrence(fields), fields.get("FromUserName", "")
     action = _OPENING.get(name.lower())
     if action is None:
-        return Event(name.lower(), source_id, address, dict(fields))
+        return Event(name.lower(), source_id, address, dict(fields), is_proven)
     data = {"event": name, "key": key, "action": action}
     scene = key.removeprefix(_SCENE) if action in ("subscribe", "scan") else ""
     if not scene:
-        return Event("opened", source_id, address, data)
-    return Event("started", source_id, address, {**data, "proof": scene if is_proven else ""})
+        return Event("opened", source_id, address, data, is_proven)
+    told = {**data, "proof": scene if is_proven else ""}
+    return Event("started", source_id, address, told, is_proven)
 
 
 def handle(event: Event, *, inbox: Inbox, now: datetime) -> bool:

@@ -17,7 +17,7 @@ from tests import factories
 from tests.channels_adapters.conftest import SECRET, drain
 from tickets import intake
 from tickets.envelopes import SYSTEM
-from tickets.models import Envelope, Message
+from tickets.models import Envelope, Message, ReplyRoute
 from tickets.services import conversations
 
 BODY = json.dumps({"messages": [{"id": "m1", "from": "u1", "text": "你好"}]}).encode()
@@ -280,3 +280,21 @@ def test_what_lies_in_a_lane_shows_as_its_lag(inbox_of, client):
     [mine] = [line for line in lag if f'lane="{lane}"' in line]
     assert 90 <= float(mine.split()[-1]) < 120
     assert len(lag) == 16
+
+
+def test_what_is_replayed_turns_no_window_back(inbox_of, monkeypatch):
+    inbox = inbox_of("fake_windowed")
+    with monkeypatch.context() as broken:
+        broken.setattr(conversations, "receive", lambda *_, **__: 1 / 0)
+        post_webhook(Client(), inbox, said("早的"))
+        drain()
+    dead = Envelope.objects.dead().get()
+    post_webhook(Client(), inbox, said("晚的"))
+    drain()
+    later = ReplyRoute.objects.get().updated_at
+
+    assert inbound.replay(dead, now=timezone.now())
+    drain()
+
+    assert Message.objects.filter(kind="incoming").count() == 2
+    assert ReplyRoute.objects.get().updated_at == later

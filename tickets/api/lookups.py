@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound, ValidationError
 
 from tickets.ids import parse_public_id
-from tickets.models import Label, Team
+from tickets.models import Inbox, Label, Team
 
 M = TypeVar("M", bound=Model)
 
@@ -53,6 +53,10 @@ def referred(rows: QuerySet[M], attr: str, public_id: str) -> M:
 
 def team(slug: str | None, attr: str = "team") -> Team | None:
     return named(Team.objects.all(), attr, slug=slug) if slug else None
+
+
+def inbox(key: str | None, attr: str = "inbox") -> Inbox | None:
+    return named(Inbox.objects.all(), attr, key=key) if key else None
 
 
 def teams(slugs: list[str], attr: str = "teams") -> list[Team]:

@@ -45,9 +45,11 @@ def post(answers: Sequence[BotAnswer], *, now: datetime) -> set[int]:
     rows = [_row(answer, thread, now) for answer, thread in due]
     Message.objects.bulk_create(rows)
     _move([row.conversation_id for row in rows], _missed(due), now)
-    for row in rows:
-        bus.publish(ReplyPosted(row.pk, row.conversation_id))
-        bus.publish(ConversationChanged(row.conversation_id))
+    told = [
+        (ReplyPosted(row.pk, row.conversation_id), ConversationChanged(row.conversation_id))
+        for row in rows
+    ]
+    bus.publish(*(event for both in told for event in both))
     return {answer.question.pk for answer, _thread in due}
 
 

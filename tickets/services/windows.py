@@ -66,6 +66,11 @@ def open_many(
     )
 
 
+def is_newer(identity_id: int, moment: datetime) -> bool:
+    """Whether the person did something after that moment."""
+    return ReplyRoute.objects.filter(identity=identity_id, updated_at__gt=moment).exists()
+
+
 def state(identity: ContactIdentity, *, now: datetime) -> WindowState:
     """What may be said to this address; one without windows is always open."""
     return state_of(list(identity.windows.all()), now=now)
