@@ -52,9 +52,10 @@ def note_received(event: MessageReceived) -> None:
 
 
 def note_reply(event: ReplyPosted) -> None:
-    """What is read off the log has gone out; what platforms take is noted by its delivery."""
+    """A reply that is read off the log has gone out; a platform's is noted by its delivery."""
     for one in told.of(event):
-        if one.is_public and one.payload["status"] != Message.Status.PENDING:
+        is_reply = one.payload["kind"] == Message.Kind.OUTGOING
+        if is_reply and one.payload["status"] != Message.Status.PENDING:
             pulse.spoke(one.inbox_id)
 
 
