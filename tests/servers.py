@@ -59,3 +59,5 @@ def _provide_servers() -> None:
         _servers = EmbeddedServers(home, durable=False, wanted=missing).start()
         os.environ.update(_servers.environment)
     os.environ.update({name: value for name, value in given.items() if value})
+    # One process of tests has the database threads of all roles, which keep their connections.
+    os.environ.setdefault("DATABASE_POOL_SIZE", "48")

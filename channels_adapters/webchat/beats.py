@@ -4,6 +4,7 @@ New ones and those who left are told within a few seconds, all others every BEAT
 one round trip. It may fail: the next beat says it again.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -12,11 +13,10 @@ from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
-from tickets import dbthreads, online
+from tickets import online
 from tickets.online import Seen
 
 log = logging.getLogger(__name__)
-_in_thread = dbthreads.DatabaseThreads(1, "beats").run
 
 
 class Present(Protocol):
@@ -52,7 +52,7 @@ class Beats:
         now = datetime.now(UTC)
         sessions = {contact_id: _session(socket, now) for contact_id, socket in news.items()}
         try:
-            await _in_thread(_write, sessions, gone)
+            await asyncio.to_thread(_write, sessions, gone)
         except (RedisError, OSError) as error:
             log.warning("who is online was not told: %s", type(error).__name__)
             return
